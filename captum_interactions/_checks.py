@@ -1,0 +1,59 @@
+"""Bad input becomes one clear error, before the first forward pass.
+
+Every message says which argument, what was expected, what came, and what to do.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NoReturn
+
+# Beyond this many players 2^n forward rows and a table of 2^n doubles stop being a
+# sensible thing to start by accident (n = 24: 16.8 million rows, 128 MiB).
+MAX_EXACT_PLAYERS = 24
+
+
+def bad_value(argument: str, expected: str, received: object, remedy: str) -> NoReturn:
+    """Raise ``ValueError`` in the one form that all messages of this package share."""
+    raise ValueError(f"`{argument}` must be {expected}, got {received}; {remedy}")
+
+
+def bad_type(argument: str, expected: str, received: object, remedy: str) -> NoReturn:
+    """Raise ``TypeError`` in the one form that all messages of this package share."""
+    raise TypeError(
+        f"`{argument}` must be {expected}, got {type(received).__name__}; {remedy}"
+    )
+
+
+def check_positive_int(argument: str, value: object, remedy: str) -> int:
+    """Return ``value`` if it is an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        bad_type(argument, "a positive integer", value, remedy)
+    if value < 1:
+        bad_value(argument, "a positive integer", value, remedy)
+    return value
+
+
+def check_table_length(length: int) -> int:
+    """Return n for a table whose last axis has ``length`` = 2^n entries."""
+    n = length.bit_length() - 1
+    if length < 1 or length != 1 << n:
+        bad_value(
+            "table",
+            "a tensor whose last axis holds all 2**n coalitions",
+            f"a last axis of {length}",
+            "index coalition S by the sum of 2**i over its players i",
+        )
+    return n
+
+
+def check_enumerable(n_players: int, limit: int = MAX_EXACT_PLAYERS) -> None:
+    """Refuse exact enumeration beyond ``limit`` players and name the remedies."""
+    if n_players > limit:
+        magnitude = math.floor(n_players * math.log10(2))
+        raise ValueError(
+            f"`inputs` have {n_players} players, and exact enumeration stops at "
+            f"{limit}: it would evaluate 2**{n_players} (about 10**{magnitude}) "
+            "coalitions per example; pass a coarser `feature_mask` with fewer "
+            "players, or a budget through `n_samples` where the method has one"
+        )

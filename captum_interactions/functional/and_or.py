@@ -1,0 +1,69 @@
+"""OR interactions: the effect of a coalition when any one of its players is enough.
+
+For S ≠ ∅, I_or(S) = −Σ_{L⊆S} (−1)^{|S|−|L|} v(N∖L), and I_or(∅) = v(∅). They explain the
+game as v(T) = I_or(∅) + Σ_{S: S∩T≠∅} I_or(S). Swapping present and absent players turns
+OR into AND with the opposite sign.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from captum_interactions.functional.moebius import moebius, zeta
+
+__all__ = ["or_interactions", "or_reconstruction"]
+
+
+def or_interactions(
+    table: Tensor,  # (*batch, 2**n)
+) -> Tensor:
+    """OR interactions of a game.
+
+    Args:
+        table: v(S) of all coalitions, ``(*batch, 2**n)``.
+
+    Returns:
+        I_or(S), ``(*batch, 2**n)``, in the units of the value function;
+        I_or(∅) = v(∅).
+
+    Raises:
+        ValueError: If the last axis is not a power of two long.
+
+    References:
+        Li & Zhang, "Does a neural network really encode symbolic concepts?"
+        (ICML 2023), as in the authors' code.
+
+    Example:
+        >>> or_interactions(torch.tensor([0.0, 1.0, 2.0, 5.0])).tolist()
+        [0.0, 3.0, 4.0, -2.0]
+    """
+    # The code of N∖S is the bitwise complement: the table read backwards.
+    flipped = -moebius(table.flip(-1))
+    return torch.cat([table[..., :1].to(flipped.dtype), flipped[..., 1:]], dim=-1)
+
+
+def or_reconstruction(
+    interactions: Tensor,  # (*batch, 2**n)
+) -> Tensor:
+    """The inverse of :func:`or_interactions`: v(T) = I(∅) + Σ_{S∩T≠∅} I(S).
+
+    Args:
+        interactions: I_or(S) of all coalitions, ``(*batch, 2**n)``.
+
+    Returns:
+        v(T), ``(*batch, 2**n)``, in the units of the value function.
+
+    Raises:
+        ValueError: If the last axis is not a power of two long.
+
+    Example:
+        >>> or_reconstruction(torch.tensor([0.0, 3.0, 4.0, -2.0])).tolist()
+        [0.0, 1.0, 2.0, 5.0]
+    """
+    # Σ_{S∩T≠∅} I(S) = Σ_{S≠∅} I(S) − Σ_{∅≠S⊆N∖T} I(S).
+    proper = torch.cat(
+        [torch.zeros_like(interactions[..., :1]), interactions[..., 1:]], dim=-1
+    )
+    hit = zeta(proper)
+    return interactions[..., :1] + hit[..., -1:] - hit.flip(-1)
