@@ -22,6 +22,6 @@ def random_table(generator):
 
 
 @pytest.fixture(autouse=True)
-def _global_rng_is_left_alone():
-    """No call of ours may move the global random state, unless a test does it itself."""
+def _seeded_global_rng():
+    """Seed the global state, so that a test that uses it can be repeated."""
     torch.manual_seed(1234)

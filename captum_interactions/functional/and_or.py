@@ -1,8 +1,8 @@
 """OR interactions: the effect of a coalition when any one of its players is enough.
 
-For S ≠ ∅, I_or(S) = −Σ_{L⊆S} (−1)^{|S|−|L|} v(N∖L), and I_or(∅) = v(∅). They explain the
-game as v(T) = I_or(∅) + Σ_{S: S∩T≠∅} I_or(S). Swapping present and absent players turns
-OR into AND with the opposite sign.
+For S ≠ ∅, I_or(S) = −Σ_{L⊆S} (−1)^{|S|−|L|} v(N∖L), and I_or(∅) = v(∅). They explain
+the game as v(T) = I_or(∅) + Σ_{S: S∩T≠∅} I_or(S). Swapping present and absent players
+turns OR into AND with the opposite sign.
 """
 
 from __future__ import annotations

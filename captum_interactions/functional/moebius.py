@@ -1,7 +1,7 @@
 """Möbius and zeta transforms of set functions, by an in-place butterfly.
 
-The Möbius coefficient I(S) = Σ_{L⊆S} (−1)^{|S|−|L|} v(L) is the Harsanyi dividend, which
-the interaction literature calls the AND interaction of S; the zeta transform
+The Möbius coefficient I(S) = Σ_{L⊆S} (−1)^{|S|−|L|} v(L) is the Harsanyi dividend,
+which the interaction literature calls the AND interaction of S; the zeta transform
 v(T) = Σ_{S⊆T} I(S) takes it back. Both cost n·2^(n−1) additions.
 """
 
@@ -43,7 +43,7 @@ def _butterfly(table: Tensor, sign: int, superset: bool) -> Tensor:
 
 
 class _Butterfly(Function):
-    """The butterfly as one differentiable step: its adjoint swaps sub- and supersets."""
+    """The butterfly as one differentiable step; its adjoint runs over supersets."""
 
     generate_vmap_rule = True
 

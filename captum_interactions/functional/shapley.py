@@ -335,11 +335,11 @@ def set_index_from_and(
 ) -> Tensor:
     """Interaction index of *every* coalition from AND interactions.
 
-    Each index is Σ_{T⊇S} w(t, s)·I(T) with w(t, s) = ∫ x^(t−s) dμ(x): the uniform measure
-    on [0, 1] gives 1/(t−s+1) (SII), a point mass at ½ gives 2^(s−t) (BII), the measure
-    s·x^(s−1) dx gives s/t (CHII), a point mass at 1 the co-Möbius value. The integrands are
-    polynomials of degree below n, so ⌈(n+1)/2⌉ Gauss–Legendre nodes make it exact, at
-    one superset transform a node.
+    Each index is Σ_{T⊇S} w(t, s)·I(T) with w(t, s) = ∫ x^(t−s) dμ(x): the uniform
+    measure on [0, 1] gives 1/(t−s+1) (SII), a point mass at ½ gives 2^(s−t) (BII), the
+    measure s·x^(s−1) dx gives s/t (CHII), a point mass at 1 the co-Möbius value. The
+    integrands are polynomials of degree at most n, so ⌈(n+1)/2⌉ Gauss–Legendre nodes
+    make it exact, at one superset transform a node.
 
     Args:
         dividends: AND interactions I(S), ``(*batch, 2**n)``.
