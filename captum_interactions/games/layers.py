@@ -16,7 +16,13 @@ from captum_interactions._captum import format_additional_forward_args
 from captum_interactions._checks import bad_type, bad_value
 from captum_interactions.games.arguments import format_inputs
 
-__all__ = ["SplitForward", "split_at_layer", "module_name", "evaluation_mode"]
+__all__ = [
+    "SplitForward",
+    "split_at_layer",
+    "module_name",
+    "evaluation_mode",
+    "uncompiled",
+]
 
 # Rows that the part below the layer sees while the part above it runs on many. Never as
 # many as above and never one, or a branch that goes round the layer would be added or
@@ -85,7 +91,7 @@ def split_at_layer(
 
         return SplitForward(model(*tensors, *args), tensors, whole)
     layer = module_name(model, layer)
-    model = _uncompiled(model)
+    model = uncompiled(model)
     module = model.get_submodule(layer)
     caught: list[Any] = []
 
@@ -150,12 +156,15 @@ class _Upper:
         )
 
 
-def module_name(model: nn.Module, module: str | nn.Module) -> str:
+def module_name(
+    model: nn.Module, module: str | nn.Module, argument: str = "layer"
+) -> str:
     """Return the dotted name of a submodule given by itself or by that name.
 
     Args:
         model: Where to look; if it was compiled, names are those before compilation.
         module: A submodule or its name.
+        argument: What an error calls it.
 
     Raises:
         TypeError: If ``model`` is no module, or ``module`` neither name nor module.
@@ -168,24 +177,24 @@ def module_name(model: nn.Module, module: str | nn.Module) -> str:
     """
     if not isinstance(model, nn.Module):
         bad_type("model", "an nn.Module", model, "layers belong to modules")
-    owned = {name: own for name, own in _uncompiled(model).named_modules() if name}
+    owned = {name: own for name, own in uncompiled(model).named_modules() if name}
     if isinstance(module, nn.Module):
-        module = _uncompiled(module)
+        module = uncompiled(module)
         for name, own in owned.items():
             if own is module:
                 return name
         bad_value(
-            "layer",
+            argument,
             "a submodule of the model",
             f"a {type(module).__name__} that is not part of it",
             "take it from model.named_modules()",
         )
     if not isinstance(module, str):
-        bad_type("layer", "a submodule or its dotted name", module, "pass its name")
+        bad_type(argument, "a submodule or its dotted name", module, "pass its name")
     if module not in owned:
         close = difflib.get_close_matches(module, owned, n=5, cutoff=0.0)
         bad_value(
-            "layer",
+            argument,
             "the name of a submodule",
             repr(module),
             f"model.named_modules() lists them, among them {close}",
@@ -219,7 +228,7 @@ def _hooked(module: nn.Module, hook: Callable[..., Any]) -> Iterator[None]:
         handle.remove()
 
 
-def _uncompiled(module: nn.Module) -> nn.Module:
+def uncompiled(module: nn.Module) -> nn.Module:
     """Return what ``torch.compile`` wrapped; it shares parameters with the wrapper."""
     # Importing the compiler takes seconds; where it is not loaded, nothing is compiled.
     if "torch._dynamo" in sys.modules and isinstance(

@@ -17,6 +17,7 @@ from captum_interactions.games.layers import (
     module_name,
     split_at_layer,
 )
+from captum_interactions.games.logits import check_labels, check_logits
 from captum_interactions.games.masking import (
     BaselineSet,
     MaskedInputs,
@@ -27,8 +28,6 @@ from captum_interactions.losses.contexts import GroupPlan, masked_copies
 from captum_interactions.losses.scores import (
     Score,
     ScoreFunction,
-    check_labels,
-    check_logits,
     widened,
 )
 

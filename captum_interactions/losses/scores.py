@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from captum_interactions._captum import expand_target
-from captum_interactions._checks import bad_type, bad_value
-from captum_interactions.games.arguments import check_target, select_output
+from captum_interactions._checks import bad_value
+from captum_interactions.games.arguments import select_output
 from captum_interactions.games.value_functions import log_odds, log_prob, logit, prob
 
-__all__ = ["Score", "ScoreFunction", "check_labels", "check_logits", "widened"]
+__all__ = ["Score", "ScoreFunction", "widened"]
 
 Score = Literal["logit", "prob", "log_prob", "log_odds"]
 
@@ -55,47 +55,6 @@ class ScoreFunction:
         """Return the scores of all classes, same shape as the output."""
         # Differences of nearly equal numbers will be taken: not in half precision.
         return self._transform(widened(output))
-
-
-def check_labels(target: Any, batch: int) -> Any:
-    """Return class labels for a batch, or ``None``.
-
-    Raises:
-        TypeError: If they are not integers.
-        ValueError: If there is not one per example.
-    """
-    if isinstance(target, Tensor) and (
-        target.is_floating_point() or target.is_complex() or target.dtype == torch.bool
-    ):
-        bad_type(
-            "target",
-            "integer class labels",
-            f"a tensor of {target.dtype}",
-            "pass labels, not one-hot rows or probabilities",
-        )
-    return check_target(target, batch)
-
-
-def check_logits(output: Any) -> Tensor:
-    """Return the output of a classifier unless it can't be logits.
-
-    Raises:
-        TypeError: If it is no tensor.
-        ValueError: If its rows are probabilities.
-    """
-    if not isinstance(output, Tensor):
-        bad_type("model", "a model that returns a tensor", output, "wrap it")
-    if output.dim() >= 2 and output.shape[-1] > 1:
-        rows = output.detach().float()
-        sums = (rows.sum(-1) - 1).abs().amax()
-        if bool((rows >= 0).all()) and bool(sums < 1e-3):
-            bad_value(
-                "model",
-                "one that returns logits",
-                "outputs that are probabilities (non-negative, rows that sum to 1)",
-                "leave the softmax away; `score='prob'` is the probability",
-            )
-    return output
 
 
 def widened(tensor: Tensor) -> Tensor:

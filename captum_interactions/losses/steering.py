@@ -13,9 +13,10 @@ from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions._random import own_generator
 from captum_interactions.games.arguments import format_inputs
 from captum_interactions.games.layers import evaluation_mode
+from captum_interactions.games.logits import check_labels, check_logits
 from captum_interactions.games.masking import MaskedInputs, format_baselines
 from captum_interactions.games.players import Players
-from captum_interactions.losses.scores import check_labels, check_logits, widened
+from captum_interactions.losses.scores import widened
 
 __all__ = ["OrderSteeringLoss", "steering_weights"]
 

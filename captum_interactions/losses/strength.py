@@ -14,11 +14,10 @@ from captum_interactions.functional import shapley_interaction_index
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games import ModelGame
 from captum_interactions.games.layers import evaluation_mode, split_at_layer
+from captum_interactions.games.logits import check_labels, check_logits
 from captum_interactions.losses.scores import (
     Score,
     ScoreFunction,
-    check_labels,
-    check_logits,
 )
 
 __all__ = ["InteractionStrength", "interaction_strength", "random_pairs"]
