@@ -279,6 +279,13 @@ class TransferAttack(Perturbation):
                 f"{len(units)}",
                 "refine it, or set ir_weight=0",
             )
+        if settings.skip_gamma != 1 and not self._branches:
+            bad_value(
+                "skip_gamma",
+                "1 without residual branches to scale",
+                settings.skip_gamma,
+                "name them in the constructor's `skip_modules`",
+            )
         self.generator = own_generator(self.generator, clean[0].device)
         warn_if_training(self.forward_func)
         objective = Objective(

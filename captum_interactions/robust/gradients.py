@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, pad
 
 __all__ = [
+    "Diversity",
     "diversify",
     "smooth",
     "l1_normalised",
@@ -22,43 +24,53 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True)
+class Diversity:
+    """One random resizing and padding, as shares of the free pixels."""
+
+    size: float
+    down: float
+    across: float
+
+    @classmethod
+    def draw(cls, probability: float, generator: torch.Generator) -> Diversity | None:
+        """Draw one with a probability; 0 draws nothing from the generator."""
+        if probability == 0:
+            return None
+        chance, *shares = torch.rand(
+            4, generator=generator, device=generator.device
+        ).tolist()
+        return cls(*shares) if chance < probability else None
+
+
 def diversify(
     images: Tensor,  # (rows, channels, height, width)
-    probability: float,
     scale: float,
-    generator: torch.Generator,
+    draw: Diversity,
 ) -> Tensor:
     """Diverse inputs (DI): resize at random, pad at random, and resize back.
 
-    With the given probability, images are enlarged to a random size below
-    ``scale`` times theirs, placed at random on a zero canvas of that largest size, and
-    brought back (bilinear throughout). All rows share the draw.
+    Images are enlarged to a random size below ``scale`` times theirs, placed at random
+    on a zero canvas of that largest size, and brought back (bilinear throughout).
 
     Args:
         images: ``(rows, channels, height, width)``.
-        probability: Of doing anything; 0 draws nothing.
         scale: Largest size over the images'.
-        generator: Source of randomness.
+        draw: The random part, the same for all rows.
 
     References:
-        Xie et al. (CVPR 2019), with the constants of TransferAttack.
+        Xie et al. (CVPR 2019).
     """
-    if probability == 0:
-        return images
-    chance, share, down, across = torch.rand(
-        4, generator=generator, device=generator.device
-    ).tolist()
-    if chance >= probability:
-        return images
     height, width = images.shape[-2:]
     canvas = int(height * scale), int(width * scale)
     size = [
-        small + int(share * (large - small))
+        small + int(draw.size * (large - small))
         for small, large in zip((height, width), canvas, strict=True)
     ]
     resized = interpolate(images, size, mode="bilinear", align_corners=False)
     free = canvas[0] - size[0], canvas[1] - size[1]
-    top, left = int(down * (free[0] + 1)), int(across * (free[1] + 1))
+    top = int(draw.down * (free[0] + 1))
+    left = int(draw.across * (free[1] + 1))
     padded = pad(resized, (left, free[1] - left, top, free[0] - top))
     return interpolate(padded, (height, width), mode="bilinear", align_corners=False)
 

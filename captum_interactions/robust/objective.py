@@ -19,7 +19,7 @@ from captum_interactions.robust.game import (
     margin_of,
     strongest_other,
 )
-from captum_interactions.robust.gradients import diversify, draw_units
+from captum_interactions.robust.gradients import Diversity, diversify, draw_units
 from captum_interactions.robust.settings import AttackSettings
 
 __all__ = ["Loss", "Objective", "Tensors"]
@@ -87,33 +87,36 @@ class Objective:
         """The loss, or its mean over noisy copies, summed over the batch."""
         settings = self._settings
         copies = settings.noise_samples if settings.noisy else 1
+        # Drawn before the copies are divided into passes: how does not matter then.
+        noise = [self._noise(leaf) for leaf in leaves] if settings.noisy else []
+        draw = Diversity.draw(settings.diversity_prob, self._generator)
+        start = 0
         for count in self._chunks(copies, leaves):
-            rows = tuple(
-                self._varied(leaf, count) if settings.noisy else leaf for leaf in leaves
-            )
-            if settings.diversity_prob > 0:
+            rows = leaves
+            if settings.noisy:
                 rows = tuple(
-                    diversify(
-                        row,
-                        settings.diversity_prob,
-                        settings.diversity_scale,
-                        self._generator,
-                    )
-                    for row in rows
+                    (leaf + part[start : start + count]).flatten(0, 1)
+                    for leaf, part in zip(leaves, noise, strict=True)
+                )
+            if draw is not None:
+                rows = tuple(
+                    diversify(row, settings.diversity_scale, draw) for row in rows
                 )
             logits = self._logits(rows, count)
             losses = self._losses(logits, self._labels.repeat(count))
             yield settings.direction * losses.sum() / copies
+            start += count
 
-    def _varied(self, leaf: Tensor, count: int) -> Tensor:
+    def _noise(self, leaf: Tensor) -> Tensor:
+        """Noise of all copies, shared by the batch, ``(copies, 1, *features)``."""
         noise = torch.randn(
-            count,
+            self._settings.noise_samples,
             1,
             *leaf.shape[1:],
             generator=self._generator,
             device=self._generator.device,
-        ).to(leaf)
-        return (leaf + self._settings.noise_std * noise).flatten(0, 1)
+        )
+        return self._settings.noise_std * noise.to(leaf)
 
     def _losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self._loss_func == "cross_entropy":
