@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -90,11 +89,11 @@ class AndInteractionResult(InteractionResult):
                 (min_order, max_order),
                 "orders are coalition sizes |S| here",
             )
-        sizes = coalition_sizes(n)
+        sizes = coalition_sizes(n, self.dividends.device)
         codes = ((sizes >= min_order) & (sizes <= largest)).nonzero()[:, 0]
         return self._ranked(
-            self.dividends[..., codes.to(self.dividends.device)],
-            _Members(codes.tolist()),
+            self.dividends[..., codes],
+            lambda position: coalition_members(int(codes[position])),
             k,
         )
 
@@ -175,19 +174,6 @@ class AndInteractionResult(InteractionResult):
         )
 
 
-class _Members(Sequence[tuple[int, ...]]):
-    """Players of a list of codes, looked up one at a time (there may be 2**n)."""
-
-    def __init__(self, codes: list[int]) -> None:
-        self._codes = codes
-
-    def __len__(self) -> int:
-        return len(self._codes)
-
-    def __getitem__(self, index: Any) -> Any:
-        return coalition_members(self._codes[index])
-
-
 class AndInteraction(AbstractInteractionAttribution):
     """AND interactions I(S) = Σ_{L⊆S} (−1)^{|S|−|L|} v(L) of all coalitions of players.
 
@@ -255,6 +241,9 @@ class AndInteraction(AbstractInteractionAttribution):
     ) -> AndInteractionResult:
         """AND interactions of all coalitions.
 
+        See :class:`~captum_interactions.games.ModelGame` for the forms that the
+        arguments take.
+
         Args:
             inputs: Input tensor or tuple of tensors, batch axis first.
             baselines: What replaces absent players.
@@ -263,8 +252,6 @@ class AndInteraction(AbstractInteractionAttribution):
             feature_mask: Which input elements form a player.
             perturbations_per_eval: Coalitions per forward pass; ``None`` finds it.
             show_progress: Show a progress bar.
-
-            See :class:`~captum_interactions.games.ModelGame` for the forms they take.
 
         Returns:
             The interactions and everything that can be read from them.

@@ -1,6 +1,6 @@
 """From a model to v(S): players, masked inputs, value functions, evaluation."""
 
-from captum_interactions.games.game import Game, ModelGame, TableGame
+from captum_interactions.games.game import ModelGame
 from captum_interactions.games.grids import grid_mask, grid_pairs
 from captum_interactions.games.layers import (
     SplitForward,
@@ -10,6 +10,7 @@ from captum_interactions.games.layers import (
 )
 from captum_interactions.games.masking import BaselineSet
 from captum_interactions.games.players import Players
+from captum_interactions.games.table_game import Game, TableGame
 from captum_interactions.games.value_functions import (
     ValueFunction,
     log_odds,
