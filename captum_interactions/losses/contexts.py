@@ -51,9 +51,18 @@ class GroupPlan:
         groups = torch.randperm(n, generator=generator, device=device)[: 2 * size]
         low, high = drop_rate
         rates = torch.rand(n_contexts, 1, 1, generator=generator, device=device)
-        chance = torch.rand(n_contexts, batch, n, generator=generator, device=device)
-        kept = chance >= low + (high - low) * rates
-        kept[..., groups] = False
+        # Sixteen random bits decide on a unit, four units to a word: drawing a float for
+        # each would be the largest cost besides the forward passes.
+        words = torch.randint(
+            -(2**63),
+            2**63 - 1,
+            (n_contexts, batch, -(-n // 4)),
+            generator=generator,
+            device=device,
+        )
+        levels = ((low + (high - low) * rates) * 2**16).round().int() - 2**15
+        kept = words.view(torch.int16)[..., :n] >= levels
+        kept.index_fill_(-1, groups, False)
         return cls(kept, groups[:size], groups[size:])
 
     def to(self, device: torch.device) -> GroupPlan:
@@ -97,9 +106,12 @@ class _MaskedCopies(torch.autograd.Function):
         ctx: Any, features: Tensor, absent: Tensor, kept: Tensor, a: Tensor, b: Tensor
     ) -> Tensor:
         ctx.save_for_backward(kept, a, b)
-        rows = torch.where(kept, features, absent).unsqueeze(0).repeat(4, 1, 1, 1)
-        rows[:2, ..., a] = features[:, a]
-        rows[::2, ..., b] = features[:, b]
+        rows = features.new_empty(4, *kept.shape)
+        torch.where(kept, features, absent, out=rows[3])
+        rows[:3] = rows[3]
+        for quarters, group in ((rows[:2], a), (rows[::2], b)):
+            present = features[:, group].expand(*quarters.shape[:-1], -1)
+            quarters.index_copy_(-1, group, present)
         return rows
 
     @staticmethod

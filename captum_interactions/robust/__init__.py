@@ -1,5 +1,13 @@
 """Perturbed inputs: attacks, and the interactions between their units."""
 
+from captum_interactions.robust.analysis import (
+    CutoutCurve,
+    LeaveOneOutStatistics,
+    UtilityByOrder,
+    cutout_expectation,
+    leave_one_out_statistics,
+    utility_by_order,
+)
 from captum_interactions.robust.attack import TransferAttack
 from captum_interactions.robust.game import (
     mean_interaction,
@@ -24,4 +32,10 @@ __all__ = [
     "success_by_step",
     "leave_one_out_success",
     "LeaveOneOutSuccess",
+    "cutout_expectation",
+    "CutoutCurve",
+    "utility_by_order",
+    "UtilityByOrder",
+    "leave_one_out_statistics",
+    "LeaveOneOutStatistics",
 ]
