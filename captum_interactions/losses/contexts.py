@@ -51,8 +51,8 @@ class GroupPlan:
         groups = torch.randperm(n, generator=generator, device=device)[: 2 * size]
         low, high = drop_rate
         rates = torch.rand(n_contexts, 1, 1, generator=generator, device=device)
-        # Sixteen random bits decide on a unit, four units to a word: drawing a float for
-        # each would be the largest cost besides the forward passes.
+        # Sixteen random bits decide on a unit, four units to a word: drawing a float
+        # for each would be the largest cost besides the forward passes.
         words = torch.randint(
             -(2**63),
             2**63 - 1,
