@@ -156,8 +156,7 @@ def _posterior(
         flat = values.new_full((1 << n,), values[0].item())
         return flat, flat.new_zeros(draws, 1 << n)
     completion = _fitted(codes, y, n, generator)
-    variance = (y * completion.weights(y)).mean()
-    errors = completion.errors(draws, generator) * variance.clamp(min=0).sqrt()
+    errors = completion.errors(draws, generator) * completion.deviation(y)
     table = completion.table(y) * scale + mean
     table[codes] = values
     return table, errors * scale
@@ -174,7 +173,15 @@ def _unbiased(
     half = _split(sizes[codes], generator)
     # Sizes that were enumerated need no correction and are known to both halves.
     counts = torch.bincount(sizes, minlength=n + 1)
-    complete = (torch.bincount(sizes[codes], minlength=n + 1) == counts)[sizes[codes]]
+    held = torch.bincount(sizes[codes], minlength=n + 1)
+    if bool(((held < counts) & (held < 2)).any()):
+        bad_value(
+            "n_samples",
+            "enough for two coalitions of every size when `unbiased`",
+            f"{len(codes)} coalitions of {n} players",
+            "raise the budget, or leave `unbiased` off",
+        )
+    complete = (held == counts)[sizes[codes]]
     tables, errors = [], []
     for side in (half, ~half):
         fitted, held = side | complete, ~side & ~complete
@@ -213,10 +220,15 @@ def _corrected(
     chance = (drawn / unknown.clamp(min=1)).to(table)[sizes[codes[held]]]
     residual = (values[held] - table[codes[held]]) / chance
     table[codes[held]] += residual
+    # The variance of an inverse-probability sum, with the residuals pooled by size:
+    # a cell that happens to hold no residual is not thereby exact.
+    squares = table.new_zeros(n + 1)
+    squares.index_add_(0, sizes[codes[held]], (residual * chance) ** 2)
+    share = drawn / unknown.clamp(min=1)
+    deviation = (squares / drawn.clamp(min=1) * (1 - share) / share.clamp(min=1e-12)).sqrt()
+    spread = deviation[sizes]
+    spread[codes[fitted]] = 0.0
     device = generator.device if generator is not None else table.device
-    coins = torch.randint(
-        0, 2, (draws, int(held.sum())), generator=generator, device=device
-    ).to(table)
-    errors = table.new_zeros(draws, 1 << n)
-    errors[:, codes[held]] = (2 * coins - 1) * residual * (1 - chance).sqrt()
-    return table, errors
+    shape = (draws, 1 << n)
+    coins = torch.randint(0, 2, shape, generator=generator, device=device).to(table)
+    return table, (2 * coins - 1) * spread

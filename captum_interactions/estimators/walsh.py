@@ -228,6 +228,25 @@ class Completion:
             out = self._conjugate_gradients(rows, tolerance)
         return out.view(values.shape)
 
+    def deviation(self, values: Tensor) -> Tensor:
+        """σ, from how far each value lies from what the others predict, ``()``.
+
+        Leave-one-out residuals over their predicted deviation have variance σ², and so
+        has the likelihood's estimate. Under a prior that is somewhat wrong either can
+        come out too small, so the larger one counts.
+        """
+        weights = self.weights(values)
+        likelihood = (values * weights).mean().clamp(min=0)
+        if self._factor is None:
+            return likelihood.sqrt()
+        precision = torch.cholesky_inverse(self._factor).diagonal()
+        # What is estimated lies in the sizes that were not enumerated.
+        counts = torch.bincount(self._sizes, minlength=self._n + 1)
+        held = torch.bincount(self._sizes[self._codes], minlength=self._n + 1)
+        missing = (held < counts)[self._sizes[self._codes]]
+        left_out = (weights**2 / precision)[missing].mean()
+        return torch.maximum(likelihood, left_out).sqrt()
+
     def _spread(self, weights: Tensor) -> Tensor:
         """K(all coalitions, evaluated ones) · weights, ``(*batch, 2**n)``."""
         full = weights.new_zeros(*weights.shape[:-1], 1 << self._n)
