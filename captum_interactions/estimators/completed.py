@@ -225,7 +225,9 @@ def _corrected(
     squares = table.new_zeros(n + 1)
     squares.index_add_(0, sizes[codes[held]], (residual * chance) ** 2)
     share = drawn / unknown.clamp(min=1)
-    deviation = (squares / drawn.clamp(min=1) * (1 - share) / share.clamp(min=1e-12)).sqrt()
+    deviation = (
+        squares / drawn.clamp(min=1) * (1 - share) / share.clamp(min=1e-12)
+    ).sqrt()
     spread = deviation[sizes]
     spread[codes[fitted]] = 0.0
     device = generator.device if generator is not None else table.device

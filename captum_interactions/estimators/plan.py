@@ -131,4 +131,3 @@ def stratified_codes(
             codes = codes[order[:quota].cpu()]
         chosen.append(codes)
     return torch.cat(chosen).sort().values
-

@@ -262,7 +262,9 @@ class Completion:
         rank = min(_PRECONDITIONER_RANK, len(self._spectrum))
         variances, terms = self._spectrum.topk(rank)
         odd = self._sizes[terms[:, None] & codes] % 2
-        one_hot = self._sizes[codes] == torch.arange(n + 1, device=codes.device)[:, None]
+        one_hot = (
+            self._sizes[codes] == torch.arange(n + 1, device=codes.device)[:, None]
+        )
         features = torch.cat([1 - 2 * odd, one_hot]).to(variances)
         variances = torch.cat([variances, self._prior.size.expand(n + 1)])
         # topk twice would be wasteful: the white part is what the sum leaves over.

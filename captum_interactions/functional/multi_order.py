@@ -64,7 +64,9 @@ def _without_diagonal(pairs: Tensor) -> Tensor:
     return pairs.masked_fill(diagonal, 0)
 
 
-def _weights(n_orders: int, n_sizes: int, weight: Callable[[int, int], float]) -> Tensor:
+def _weights(
+    n_orders: int, n_sizes: int, weight: Callable[[int, int], float]
+) -> Tensor:
     """Matrix of weight(m, s) for orders m and coalition sizes s."""
     rows = [[weight(m, s) for s in range(n_sizes)] for m in range(n_orders)]
     return torch.tensor(rows, dtype=torch.float64).reshape(n_orders, n_sizes)
@@ -108,7 +110,9 @@ def _size_totals(table: Tensor) -> Tensor:
 
 
 def _binomials(n: int, like: Tensor) -> Tensor:
-    return torch.tensor([comb(n, k) for k in range(n + 1)], dtype=torch.float64).to(like)
+    return torch.tensor([comb(n, k) for k in range(n + 1)], dtype=torch.float64).to(
+        like
+    )
 
 
 def size_means(
@@ -117,7 +121,8 @@ def size_means(
     """Mean of v over the coalitions of each size, v̄(k) for k = 0..n.
 
     Its differences are the averages over all players and all pairs:
-    v̄(m+1) − v̄(m) = mean_i φ^(m)(i), and v̄(m+2) − 2v̄(m+1) + v̄(m) = mean_{i≠j} I^(m)(i,j).
+    v̄(m+1) − v̄(m) = mean_i φ^(m)(i), and mean_{i≠j} I^(m)(i,j) is the second difference
+    v̄(m+2) − 2v̄(m+1) + v̄(m).
 
     Args:
         table: v(S) of all coalitions, ``(*batch, 2**n)``.
@@ -161,8 +166,8 @@ def multi_order_interaction(
 ) -> Tensor:
     """Multi-order interactions I^(m)(i,j) of all pairs and all orders.
 
-    I^(m)(i,j) is the mean of Δv(i,j,S) = v(S∪{i,j}) − v(S∪{i}) − v(S∪{j}) + v(S) over the
-    contexts S ⊆ N∖{i,j} of m players. Order means context size.
+    I^(m)(i,j) is the mean of Δv(i,j,S) = v(S∪{i,j}) − v(S∪{i}) − v(S∪{j}) + v(S) over
+    the contexts S ⊆ N∖{i,j} of m players. Order means context size.
 
     Args:
         table: v(S) of all coalitions, ``(*batch, 2**n)``, at least two players.
@@ -244,7 +249,9 @@ def multi_order_interaction_from_and(
     n = n_players(dividends)
     _check_pairs(n)
     weights = _and_weights(n, 2)
-    return _accumulated(lambda a: _pair_orders(weights, pair_sums_by_size(a)), dividends)
+    return _accumulated(
+        lambda a: _pair_orders(weights, pair_sums_by_size(a)), dividends
+    )
 
 
 def multi_order_interaction_from_or(
@@ -252,8 +259,8 @@ def multi_order_interaction_from_or(
 ) -> Tensor:
     """I^(m)(i,j) from OR interactions.
 
-    I^(m)(i,j) = −Σ_{T⊇{i,j}} C(n−t, m)/C(n−2, m) · I_or(T), t = |T|: OR terms live in the
-    low orders, with the opposite sign.
+    I^(m)(i,j) = −Σ_{T⊇{i,j}} C(n−t, m)/C(n−2, m) · I_or(T), t = |T|: OR terms live in
+    the low orders, with the opposite sign.
 
     Args:
         interactions: OR interactions I_or(S), ``(*batch, 2**n)``, n at least 2.
