@@ -18,10 +18,10 @@ from captum_interactions.estimators.contexts import Evaluate
 from captum_interactions.estimators.strategy import Sampling, sample_orders
 from captum_interactions.functional import (
     matrices_from_pairs,
-    mean_absolute_deltas,
     multi_order_interaction,
     multi_order_shapley,
     order_utility,
+    read_pairs,
     resolve_orders,
     resolve_pairs,
     shapley_values,
@@ -223,9 +223,8 @@ def _from_table(
     done = CompletedTable(table, errors)
 
     def matrices(values: Tensor) -> Tensor:
-        first, second = torch.tensor(pairs, device=values.device).unbind(-1)
         interactions = multi_order_interaction(values)[..., orders, :, :]
-        return matrices_from_pairs(interactions[..., first, second], pairs, n)
+        return matrices_from_pairs(read_pairs(interactions, pairs), pairs, n)
 
     def contributions(values: Tensor) -> Tensor:
         if all_orders:
@@ -249,8 +248,7 @@ def _from_table(
         by_order=singles(table) if whole else None,
         interaction_errors=None if exact else error,
         contribution_errors=None if exact or not whole else own_error,
-        absolute=(mean_absolute_deltas(table)[..., orders, :, :] if exact else None),
-        contexts=None,
+        table=table if exact else None,
     )
 
 

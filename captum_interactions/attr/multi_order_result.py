@@ -11,7 +11,11 @@ from torch import Tensor
 
 from captum_interactions._checks import bad_value
 from captum_interactions.attr.results import InteractionResult
-from captum_interactions.functional import mean_absolute_deltas, order_utility
+from captum_interactions.functional import (
+    mean_absolute_deltas,
+    order_utility,
+    read_pairs,
+)
 
 __all__ = ["MultiOrderInteractionResult"]
 
@@ -119,8 +123,7 @@ class MultiOrderInteractionResult(InteractionResult):
             matrices: What to read, shaped as ``values``; None reads the interactions.
         """
         source = self.interactions if matrices is None else matrices
-        first, second = torch.tensor(self.pairs, device=source.device).unbind(-1)
-        return source[..., first, second]
+        return read_pairs(source, self.pairs)
 
     def shapley_values(self) -> Tensor:
         """Each player's share of the chosen orders; the Shapley value if all are.

@@ -56,11 +56,14 @@ class CompletedTable:
             >>> estimate.tolist(), error.tolist()
             ([2.0, 3.0], [0.0, 0.0])
         """
-        estimate = reading(self.table)
-        square = torch.zeros_like(estimate)
+        return reading(self.table), self.error(reading)
+
+    def error(self, reading: Callable[[Tensor], Tensor]) -> Tensor:
+        """Standard error of a reading that is linear in the table."""
+        square = torch.zeros_like(reading(self.table))
         for error in self.errors:
             square = square + reading(error) ** 2
-        return estimate, (square / max(1, len(self.errors))).sqrt()
+        return (square / max(1, len(self.errors))).sqrt()
 
 
 def complete_table(

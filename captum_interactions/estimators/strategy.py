@@ -28,6 +28,7 @@ from captum_interactions.functional import (
     codes_to_masks,
     masks_to_codes,
     multi_order_interaction,
+    read_pairs,
 )
 
 __all__ = ["Sampling", "sample_table", "sample_orders"]
@@ -151,10 +152,9 @@ def _piloted(
     pilot = complete_table(codes, values, n, generator=generator)
 
     def reading(table: Tensor) -> Tensor:
-        first, second = torch.tensor(list(pairs), device=table.device).unbind(-1)
-        return multi_order_interaction(table)[..., list(orders), :, :][
-            ..., first, second
-        ]
+        return read_pairs(
+            multi_order_interaction(table)[..., list(orders), :, :], pairs
+        )
 
     surrogate, errors = pilot.read(reading)
     if reuse_is_better(pilot, errors, pairs, orders, contexts):

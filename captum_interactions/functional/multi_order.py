@@ -54,9 +54,9 @@ def _accumulated(reading: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
     return out.to(values.dtype) if values.is_floating_point() else out
 
 
-def _check_pairs(n: int) -> None:
-    if n < 2:
-        bad_value("table", "of at least 2 players", n, "one player has no pair")
+def _check_players(n: int) -> None:
+    if n < 1:
+        bad_value("table", "of at least 1 player", n, "an empty game has no order")
 
 
 def _without_diagonal(pairs: Tensor) -> Tensor:
@@ -143,6 +143,8 @@ def size_means(
 
 def _table_pairs(table: Tensor) -> Tensor:
     n = n_players(table)
+    if n == 1:
+        return table.new_zeros(*table.shape[:-1], 0, 1, 1)
     both = pair_sums_by_size(table)  # (*batch, n+1, n, n), diagonal: σ_s(i)
     own = torch.diagonal(both, dim1=-2, dim2=-1)
     first = own.unsqueeze(-1) - both  # i in, j out
@@ -170,15 +172,15 @@ def multi_order_interaction(
     the contexts S ⊆ N∖{i,j} of m players. Order means context size.
 
     Args:
-        table: v(S) of all coalitions, ``(*batch, 2**n)``, at least two players.
+        table: v(S) of all coalitions, ``(*batch, 2**n)``, n at least 1.
 
     Returns:
-        I^(m), ``(*batch, n − 1, n, n)``: orders m = 0..n−2, then symmetric matrices
-        with zero diagonal, in the units of the value function. Their mean over orders
-        is the Shapley interaction index.
+        I^(m), ``(*batch, n − 1, n, n)``: orders m = 0..n−2 (none for a single player),
+        then symmetric matrices with zero diagonal, in the units of the value function.
+        Their mean over orders is the Shapley interaction index.
 
     Raises:
-        ValueError: If the last axis is not a power of two long, or n < 2.
+        ValueError: If the last axis is not a power of two long, or n < 1.
 
     References:
         Ren et al., "A unified game-theoretic interpretation of adversarial robustness"
@@ -190,7 +192,7 @@ def multi_order_interaction(
         >>> multi_order_interaction(v)[:, 0, 1].tolist()
         [0.0, 6.0]
     """
-    _check_pairs(n_players(table))
+    _check_players(n_players(table))
     return _accumulated(_table_pairs, table)
 
 
@@ -219,8 +221,7 @@ def multi_order_shapley(
         >>> multi_order_shapley(torch.tensor([0.0, 1.0, 2.0, 5.0])).tolist()
         [[1.0, 2.0], [3.0, 4.0]]
     """
-    if n_players(table) < 1:
-        bad_value("table", "of at least 1 player", 0, "an empty game has no order")
+    _check_players(n_players(table))
     return _accumulated(_table_players, table)
 
 
@@ -233,13 +234,13 @@ def multi_order_interaction_from_and(
     t players is silent below order t − 2 and has its full weight at order n − 2.
 
     Args:
-        dividends: AND interactions I(S), ``(*batch, 2**n)``, at least two players.
+        dividends: AND interactions I(S), ``(*batch, 2**n)``, n at least 1.
 
     Returns:
         I^(m), ``(*batch, n − 1, n, n)``, as :func:`multi_order_interaction`.
 
     Raises:
-        ValueError: If the last axis is not a power of two long, or n < 2.
+        ValueError: If the last axis is not a power of two long, or n < 1.
 
     Example:
         >>> dividends = torch.tensor([0.0, 0, 0, 0, 0, 0, 0, 6.0])
@@ -247,7 +248,7 @@ def multi_order_interaction_from_and(
         [0.0, 6.0]
     """
     n = n_players(dividends)
-    _check_pairs(n)
+    _check_players(n)
     weights = _and_weights(n, 2)
     return _accumulated(
         lambda a: _pair_orders(weights, pair_sums_by_size(a)), dividends
@@ -263,13 +264,13 @@ def multi_order_interaction_from_or(
     the low orders, with the opposite sign.
 
     Args:
-        interactions: OR interactions I_or(S), ``(*batch, 2**n)``, n at least 2.
+        interactions: OR interactions I_or(S), ``(*batch, 2**n)``, n at least 1.
 
     Returns:
         I^(m), ``(*batch, n − 1, n, n)``, as :func:`multi_order_interaction`.
 
     Raises:
-        ValueError: If the last axis is not a power of two long, or n < 2.
+        ValueError: If the last axis is not a power of two long, or n < 1.
 
     Example:
         >>> interactions = torch.tensor([0.0, 0, 0, 0, 0, 0, 0, 6.0])
@@ -277,7 +278,7 @@ def multi_order_interaction_from_or(
         [-6.0, 0.0]
     """
     n = n_players(interactions)
-    _check_pairs(n)
+    _check_players(n)
     weights = -_or_weights(n, 2)
     return _accumulated(
         lambda a: _pair_orders(weights, pair_sums_by_size(a)), interactions
@@ -395,7 +396,7 @@ def multi_order_interaction_from_terms(
     built: the cost is that of the terms.
 
     Args:
-        masks: The players of each term T_k, ``(terms, n)`` bool; n is at least 2.
+        masks: The players of each term T_k, ``(terms, n)`` bool; n is at least 1.
         and_coefficients: a_k, ``(*batch, terms)``.
         or_coefficients: o_k, ``(*batch, terms)``; None means no OR terms.
 
@@ -403,7 +404,7 @@ def multi_order_interaction_from_terms(
         I^(m), ``(*batch, n − 1, n, n)``, as :func:`multi_order_interaction`.
 
     Raises:
-        ValueError: If a shape does not fit, or n < 2.
+        ValueError: If a shape does not fit, or n < 1.
 
     Example:
         >>> masks = torch.tensor([[True, True, False], [True, True, True]])
@@ -411,7 +412,7 @@ def multi_order_interaction_from_terms(
         >>> values[:, 0, 1].tolist()
         [1.0, 3.0]
     """
-    _check_pairs(masks.shape[-1])
+    _check_players(masks.shape[-1])
     return _from_terms(masks, and_coefficients, or_coefficients, 2, _pair_orders)
 
 

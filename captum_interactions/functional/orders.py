@@ -22,6 +22,7 @@ __all__ = [
     "resolve_orders",
     "resolve_pairs",
     "upper_pairs",
+    "read_pairs",
     "matrices_from_pairs",
     "context_variances",
     "mean_absolute_deltas",
@@ -40,10 +41,10 @@ def resolve_orders(orders: Sequence[int | float] | None, n: int) -> list[int]:
     Args:
         orders: Integers are context sizes; floats in [0, 1] are fractions of n − 2,
             rounded down as in the authors' code; None means all of 0..n−2.
-        n: Number of players, at least 2.
+        n: Number of players.
 
     Returns:
-        The context sizes, in the order given.
+        The context sizes, in the order given; none for a single player.
 
     Raises:
         TypeError: If an order is neither an integer nor a float.
@@ -53,10 +54,10 @@ def resolve_orders(orders: Sequence[int | float] | None, n: int) -> list[int]:
         >>> resolve_orders([0, 0.5, 1.0], 12)
         [0, 5, 10]
     """
-    if n < 2:
-        bad_value("inputs", "of at least 2 players", n, "one player has no pair")
     if orders is None:
         return list(range(n - 1))
+    if n < 2:
+        bad_value("orders", "None for a single player", list(orders), "it has no pair")
     chosen = [_resolve_order(order, n) for order in orders]
     if not chosen:
         bad_value("orders", "not empty", "none", "name one, or pass None for all")
@@ -215,6 +216,27 @@ def mean_absolute_deltas(
     return matrices_from_pairs(_context_sums(table, pairs, torch.abs), pairs, n)
 
 
+def read_pairs(
+    matrices: Tensor,  # (*batch, n, n)
+    pairs: Sequence[tuple[int, int]],
+) -> Tensor:
+    """Entries of the chosen pairs, ``(*batch, pairs)``.
+
+    Example:
+        >>> read_pairs(torch.arange(9).view(3, 3), [(0, 2)]).tolist()
+        [2]
+    """
+    first, second = _pair_index(pairs, matrices.device)
+    return matrices[..., first, second]
+
+
+def _pair_index(
+    pairs: Sequence[tuple[int, int]], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    index = torch.tensor(pairs, dtype=torch.int64, device=device).view(-1, 2)
+    return index[:, 0], index[:, 1]
+
+
 def matrices_from_pairs(
     values: Tensor,  # (*batch, pairs)
     pairs: Sequence[tuple[int, int]],
@@ -227,7 +249,7 @@ def matrices_from_pairs(
         [[0.0, 5.0], [5.0, 0.0]]
     """
     out = values.new_full((*values.shape[:-1], n, n), torch.nan)
-    first, second = torch.tensor(pairs, device=values.device).unbind(-1)
+    first, second = _pair_index(pairs, values.device)
     out[..., first, second] = values
     out[..., second, first] = values
     every = torch.arange(n, device=values.device)
