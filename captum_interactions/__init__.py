@@ -1,6 +1,6 @@
 """Game-theoretic interactions of deep networks, beside Captum's attributions."""
 
-from captum_interactions import functional, games
+from captum_interactions import functional, games, metrics
 from captum_interactions.attr import (
     AndInteraction,
     MultiOrderInteraction,
@@ -15,4 +15,5 @@ __all__ = [
     "ShapleyInteraction",
     "functional",
     "games",
+    "metrics",
 ]

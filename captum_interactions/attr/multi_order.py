@@ -143,7 +143,7 @@ class MultiOrderInteraction(AbstractInteractionAttribution):
                 only ``"paired"`` is possible.
             unbiased: Give up the smallest error for an estimate that is right on
                 average.
-            generator: Source of randomness.
+            generator: Source of randomness; None starts one from the global seed.
 
         Returns:
             The interactions; with ``n_samples``, their standard errors.

@@ -201,7 +201,8 @@ class ShapleyInteraction(AbstractInteractionAttribution):
                 errors are reported. None evaluates all 2^n.
             perturbations_per_eval: Coalitions per forward pass; None finds it.
             show_progress: Show a progress bar.
-            generator: Source of randomness, with ``n_samples``.
+            generator: Source of randomness with ``n_samples``; None starts one from
+                the global seed.
 
         Returns:
             The index of all pairs, and the Shapley values.

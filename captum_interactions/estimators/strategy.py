@@ -21,6 +21,7 @@ from captum_interactions.estimators.contexts import (
 from captum_interactions.estimators.pilot import PILOT_SHARE, reuse_is_better
 from captum_interactions.estimators.plan import (
     MAX_TABLE_PLAYERS,
+    own_generator,
     smallest_budget,
     stratified_codes,
 )
@@ -51,7 +52,7 @@ def sample_table(
         n: Number of players, at most 20.
         budget: Coalitions to evaluate.
         unbiased: See :func:`~.completed.complete_table`.
-        generator: Source of randomness.
+        generator: Source of randomness; None starts one from the global seed.
 
     Returns:
         The completed table.
@@ -67,6 +68,7 @@ def sample_table(
         5.0
     """
     _check_table_players(n)
+    generator = own_generator(generator)
     codes = stratified_codes(n, budget, generator)
     values = evaluate(codes_to_masks(codes, n))
     return complete_table(codes, values, n, unbiased=unbiased, generator=generator)
@@ -106,7 +108,7 @@ def sample_orders(
             pair, ``"auto"`` spends a pilot and takes what promises the smaller error;
             beyond 20 players only ``"paired"`` is possible.
         unbiased: See :func:`~.completed.complete_table`; paired sampling always is.
-        generator: Source of randomness.
+        generator: Source of randomness; None starts one from the global seed.
 
     Returns:
         The completed table, or the paired estimate.
@@ -114,6 +116,7 @@ def sample_orders(
     Raises:
         ValueError: If the budget is too small for what is asked.
     """
+    generator = own_generator(generator)
     if sampling == "reuse" or (sampling == "auto" and n <= MAX_TABLE_PLAYERS):
         contexts = _affordable(n, len(pairs), orders, budget)
         if sampling == "reuse" or contexts is None or unbiased:
