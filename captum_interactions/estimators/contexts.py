@@ -60,12 +60,22 @@ class PairEstimate:
 
 
 def paired_contexts(
-    n: int, n_pairs: int, orders: Sequence[int], budget: int
+    n: int, n_pairs: int, orders: Sequence[int], budget: int, reserved: int = 0
 ) -> list[int]:
     """How many contexts per order a budget of coalitions affords.
 
     An order with few contexts (orders 0 and n−2 have one) takes no more than it has;
     what it leaves goes to the others.
+
+    Args:
+        n: Number of players.
+        n_pairs: Number of pairs.
+        orders: Context sizes.
+        budget: Coalitions to evaluate at most.
+        reserved: How many of them are spoken for.
+
+    Returns:
+        Contexts per pair, by order.
 
     Raises:
         ValueError: If the budget does not afford two contexts per pair and order.
@@ -76,13 +86,14 @@ def paired_contexts(
     """
     available = [comb(n - 2, m) for m in orders]
     contexts = [0] * len(orders)
-    left = budget // (4 * n_pairs)
+    left = (budget - reserved) // (4 * n_pairs)
     by_size = sorted(range(len(orders)), key=lambda k: available[k])
     for filled, k in enumerate(by_size):
         contexts[k] = min(available[k], left // (len(orders) - filled))
         left -= contexts[k]
     if any(c < min(2, a) for c, a in zip(contexts, available, strict=True)):
-        least = 4 * n_pairs * sum(min(2, a) for a in available)
+        # Level quotas: the orders that have two contexts or more get equal numbers.
+        least = reserved + 4 * n_pairs * sum(min(2, a) for a in available)
         bad_value(
             "n_samples",
             f"at least {least} for {n_pairs} pairs and {len(orders)} orders",

@@ -125,7 +125,7 @@ def sample_orders(
             )
         return _piloted(evaluate, n, pairs, orders, budget, contexts, generator)
     # v(∅) and v(N) are evaluated besides.
-    contexts = paired_contexts(n, len(pairs), orders, budget - 2)
+    contexts = paired_contexts(n, len(pairs), orders, budget, reserved=2)
     return sample_pairs(evaluate, n, pairs, orders, contexts, generator=generator)
 
 

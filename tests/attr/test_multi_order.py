@@ -235,7 +235,7 @@ class TestBadInput:
             ({"sampling": "best"}, "`sampling` must be one of"),
             (
                 {"n_samples": 11, "pairs": [(0, 1)], "sampling": "paired"},
-                "`n_samples` must be at least 64 for 1 pairs and 9 orders, got 9",
+                "`n_samples` must be at least 66 for 1 pairs and 9 orders, got 11",
             ),
         ],
     )
@@ -245,6 +245,19 @@ class TestBadInput:
 
         with pytest.raises(ValueError, match=re.escape(message)):
             MultiOrderInteraction(f).interactions(double(1, 10), **options)
+
+    def test_the_smallest_budget_that_the_message_names_works(self, generator):
+        method = MultiOrderInteraction(Mlp(10))
+        x, pair = double(1, 10), [(0, 1)]
+        for budget, sampling in ((66, "paired"), (22, "reuse"), (22, "auto")):
+            method.interactions(
+                x,
+                target=0,
+                pairs=pair,
+                n_samples=budget,
+                sampling=sampling,
+                generator=generator,
+            )
 
     def test_an_order_that_is_no_number(self):
         with pytest.raises(TypeError, match="`orders` must be integers, or floats"):
