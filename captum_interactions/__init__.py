@@ -1,8 +1,19 @@
 """Game-theoretic interactions of deep networks, beside Captum's attributions."""
 
-from captum_interactions import functional, games
-from captum_interactions.attr import AndInteraction, ShapleyInteraction
+from captum_interactions import functional, games, metrics
+from captum_interactions.attr import (
+    AndInteraction,
+    MultiOrderInteraction,
+    ShapleyInteraction,
+)
 
 __version__ = "0.1.0"
 
-__all__ = ["AndInteraction", "ShapleyInteraction", "functional", "games"]
+__all__ = [
+    "AndInteraction",
+    "MultiOrderInteraction",
+    "ShapleyInteraction",
+    "functional",
+    "games",
+    "metrics",
+]

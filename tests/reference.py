@@ -142,3 +142,41 @@ def k_sii_single(game, i, n):
 def walsh_coefficient(game, coalition, n):
     """2^(−n) Σ_T (−1)^{|S∩T|} v(T)."""
     return sum((-1) ** len(coalition & t) * game(t) for t in subsets(range(n))) / 2**n
+
+
+def contexts(n, without, size):
+    """All contexts of ``size`` players among the others."""
+    return [
+        frozenset(c) for c in combinations(sorted(set(range(n)) - set(without)), size)
+    ]
+
+
+def multi_order_interaction(game, i, j, m, n):
+    """Mean of Δv(i,j,S) over |S| = m, S ⊆ N∖{i,j}."""
+    values = [delta(game, i, j, s) for s in contexts(n, {i, j}, m)]
+    return sum(values) / len(values)
+
+
+def multi_order_shapley(game, i, m, n):
+    """Mean of v(S∪{i}) − v(S) over |S| = m, S ⊆ N∖{i}."""
+    values = [marginal(game, i, s) for s in contexts(n, {i}, m)]
+    return sum(values) / len(values)
+
+
+def mean_absolute_delta(game, i, j, m, n):
+    """Mean of |Δv(i,j,S)| over |S| = m."""
+    values = [abs(delta(game, i, j, s)) for s in contexts(n, {i, j}, m)]
+    return sum(values) / len(values)
+
+
+def delta_variance(game, i, j, m, n):
+    """Variance of Δv(i,j,S) over |S| = m."""
+    values = [delta(game, i, j, s) for s in contexts(n, {i, j}, m)]
+    mean = sum(values) / len(values)
+    return sum((value - mean) ** 2 for value in values) / len(values)
+
+
+def size_mean(game, k, n):
+    """Mean of v over |S| = k."""
+    values = [game(s) for s in contexts(n, (), k)]
+    return sum(values) / len(values)

@@ -2,6 +2,8 @@
 
 from captum_interactions.attr.and_or import AndInteraction, AndInteractionResult
 from captum_interactions.attr.base import AbstractInteractionAttribution
+from captum_interactions.attr.multi_order import MultiOrderInteraction
+from captum_interactions.attr.multi_order_result import MultiOrderInteractionResult
 from captum_interactions.attr.results import Interaction, InteractionResult
 from captum_interactions.attr.shapley_interaction import (
     ShapleyInteraction,
@@ -12,6 +14,8 @@ __all__ = [
     "AbstractInteractionAttribution",
     "AndInteraction",
     "AndInteractionResult",
+    "MultiOrderInteraction",
+    "MultiOrderInteractionResult",
     "ShapleyInteraction",
     "ShapleyInteractionResult",
     "Interaction",
