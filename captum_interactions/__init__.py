@@ -6,6 +6,7 @@ from captum_interactions.attr import (
     MultiOrderInteraction,
     ShapleyInteraction,
 )
+from captum_interactions.comparison import compare_attributions
 
 __version__ = "0.1.0"
 
@@ -13,6 +14,7 @@ __all__ = [
     "AndInteraction",
     "MultiOrderInteraction",
     "ShapleyInteraction",
+    "compare_attributions",
     "functional",
     "games",
     "metrics",
