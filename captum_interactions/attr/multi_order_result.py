@@ -148,7 +148,7 @@ class MultiOrderInteractionResult(InteractionResult):
         Raises:
             ValueError: If k is not positive.
         """
-        return self._ranked(self.pair_values().mean(-2), self.pairs, k)
+        return self._ranked(self.pair_values().mean(-2), self.pairs.__getitem__, k)
 
     def at_order(self, order: int) -> Tensor:
         """I^(m)(i,j) of one order, ``(batch, *outputs, n, n)``.
