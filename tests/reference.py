@@ -142,3 +142,24 @@ def k_sii_single(game, i, n):
 def walsh_coefficient(game, coalition, n):
     """2^(−n) Σ_T (−1)^{|S∩T|} v(T)."""
     return sum((-1) ** len(coalition & t) * game(t) for t in subsets(range(n))) / 2**n
+
+
+def and_or_value(and_terms, or_terms, constant=0):
+    """V(T) = constant + Σ_{S⊆T} I_and(S) + Σ_{S∩T≠∅} I_or(S), from lists of terms."""
+    return lambda coalition: (
+        constant
+        + sum(w for members, w in and_terms.items() if members <= coalition)
+        + sum(w for members, w in or_terms.items() if members & coalition)
+    )
+
+
+def mean_marginal_at_size(game, i, m, n):
+    """φ^(m)(i): the mean marginal contribution over contexts of m players."""
+    contexts = [c for c in subsets(set(range(n)) - {i}) if len(c) == m]
+    return sum(marginal(game, i, c) for c in contexts) / len(contexts)
+
+
+def mean_delta_at_size(game, i, j, m, n):
+    """I^(m)(i,j): the mean of Δv(i,j,S) over contexts of m players."""
+    contexts = [c for c in subsets(set(range(n)) - {i, j}) if len(c) == m]
+    return sum(delta(game, i, j, c) for c in contexts) / len(contexts)
