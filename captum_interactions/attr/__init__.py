@@ -1,6 +1,11 @@
 """Captum attribution classes, and the results they return."""
 
 from captum_interactions.attr.and_or import AndInteraction, AndInteractionResult
+from captum_interactions.attr.and_or_split import (
+    AndOrInteraction,
+    AndOrInteractionResult,
+    AndOrTerm,
+)
 from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.attr.results import Interaction, InteractionResult
 from captum_interactions.attr.shapley_interaction import (
@@ -12,6 +17,9 @@ __all__ = [
     "AbstractInteractionAttribution",
     "AndInteraction",
     "AndInteractionResult",
+    "AndOrInteraction",
+    "AndOrInteractionResult",
+    "AndOrTerm",
     "ShapleyInteraction",
     "ShapleyInteractionResult",
     "Interaction",

@@ -128,11 +128,15 @@ def and_or_split(
         [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0]
     """
     n = n_players(table)
-    bounds = _check_split(table, n, solver, noise_bound, tolerance, learning_rate)
+    check_split_options(
+        n, solver, noise_bound, tolerance, learning_rate, max_iterations
+    )
+    _check_table(table)
     if max_iterations is None:
         max_iterations = 20_000 if solver == "admm" else 10_000
-    check_positive_int("max_iterations", max_iterations, "leave it out for the default")
     games = table.detach().to(accumulation_dtype(table.device)).reshape(-1, 1 << n)
+    bounds = torch.as_tensor(noise_bound, dtype=games.dtype, device=games.device)
+    bounds = bounds.broadcast_to(table.shape[:-1])
     step = tolerance if solver == "admm" else learning_rate
     solve = solve_admm if solver == "admm" else _solve_sgd
     with torch.no_grad():
@@ -164,33 +168,32 @@ def _in_blocks(
     )
 
 
-def _check_split(
-    table: Tensor,
+def check_split_options(
     n: int,
     solver: str,
     noise_bound: float | Tensor,
-    tolerance: float,
-    learning_rate: float,
-) -> Tensor:
-    """Refuse bad input; return the noise bounds as ``(*batch,)``."""
+    tolerance: float = 1e-5,
+    learning_rate: float = 1e-5,
+    max_iterations: int | None = None,
+) -> None:
+    """Refuse what :func:`and_or_split` can't do, before anything is evaluated.
+
+    Raises:
+        TypeError: If ``max_iterations`` is not an integer.
+        ValueError: If there are too many players or an option is out of range.
+    """
     if solver not in get_args(Solver):
         bad_value("solver", f"one of {get_args(Solver)}", repr(solver), "pick one")
-    if not table.is_floating_point():
-        bad_type("table", "a floating-point tensor", table.dtype, "use table.double()")
-    if not table.isfinite().all():
-        count = int((~table.isfinite()).sum())
-        bad_value("table", "finite", f"{count} entries that are not", "mend the model")
     if n > MAX_SPLIT_PLAYERS:
         bad_value(
             "table",
             f"a game of at most {MAX_SPLIT_PLAYERS} players",
             f"{n} players, which would take about {25 << n >> 16} MiB of work space "
-            f"and {max(1, (30 << n >> 18) // 1000)} s for each of some thousand "
-            "iterations",
+            f"and {(30 << n >> 18) / 1000:.1f} s for each of some thousand iterations",
             "group the players by a coarser `feature_mask`, or truncate to small "
             "coalitions",
         )
-    bounds = torch.as_tensor(noise_bound, dtype=torch.float64).to(table.device)
+    bounds = torch.as_tensor(noise_bound)
     if not (bounds >= 0).all() or not bounds.isfinite().all():
         bad_value("noise_bound", "finite and at least 0", noise_bound, "0 leaves q out")
     if n > MAX_NOISE_PLAYERS and bounds.any():
@@ -204,7 +207,18 @@ def _check_split(
     for argument, value in (("tolerance", tolerance), ("learning_rate", learning_rate)):
         if not 0 < value < math.inf:
             bad_value(argument, "positive", value, "leave it out for the default")
-    return bounds.to(accumulation_dtype(table.device)).broadcast_to(table.shape[:-1])
+    if max_iterations is not None:
+        check_positive_int(
+            "max_iterations", max_iterations, "leave it out for the default"
+        )
+
+
+def _check_table(table: Tensor) -> None:
+    if not table.is_floating_point():
+        bad_type("table", "a floating-point tensor", table.dtype, "use table.double()")
+    if not table.isfinite().all():
+        count = int((~table.isfinite()).sum())
+        bad_value("table", "finite", f"{count} entries that are not", "mend the model")
 
 
 def _finished(
