@@ -27,6 +27,7 @@ _CHECK_EVERY = 10
 _ADAPT_EVERY = 50
 _RESTART_GAIN = 0.4  # restart when the gap has fallen to this share
 _TIE = 1e-9
+_MAX_POLISHED = 64
 _TINY = 1e-300
 
 
@@ -48,9 +49,10 @@ class _KroneckerPower:
         for power in self.blocks:  # the lowest players vary fastest
             width = power.shape[0]
             if below == 1:
-                out = out.reshape(x.shape[0], -1, width) @ power.mT
+                out = torch.matmul(out.reshape(x.shape[0], -1, width), power.mT)
             else:
-                out = power @ out.reshape(x.shape[0], -1, width, below)
+                folded = out.reshape(-1, width, below)
+                out = torch.bmm(power.expand(len(folded), -1, -1), folded)
             below *= width
         return out.reshape(x.shape)
 
@@ -157,10 +159,15 @@ class _SplitProblem:
 
     def project_on(self, point: Tensor, offset: Tensor) -> Tensor:
         """The nearest (a, offset + P a)."""
-        a, b = point.unbind(1)
-        modes = self.to_modes(torch.stack([a, b - offset], dim=1))
-        a = self.damping * (modes[:, 0] + self.gain * modes[:, 1].flip(-1))
-        out = self.from_modes(torch.stack([a, (self.gain * a).flip(-1)], dim=1))
+        modes = point.clone()
+        modes[:, 1] -= offset
+        modes = self.to_modes(modes)
+        a, b = modes.unbind(1)
+        torch.addcmul(a, self.gain, b.flip(-1), out=a)
+        a *= self.damping
+        torch.mul(self.gain, a, out=b)
+        modes[:, 1] = b.flip(-1)
+        out = self.from_modes(modes)
         out[:, 1] += offset
         return out
 
@@ -322,6 +329,37 @@ def _check(
     return best.improved_by(now).improved_by(mean)
 
 
+def _polished(game: Tensor, and_part: Tensor, z: Tensor) -> Tensor:
+    """Solve for the weights of the few terms that are left, if they fit exactly.
+
+    Soft-thresholding leaves exact zeros in ``z`` ``(2, 2**n)``. Where a game really is
+    a short sum of terms, the weights of the rest follow from one least-squares problem,
+    without the solver's tolerance.
+    """
+    size = len(game)
+    kinds, codes = z[:, 1:].nonzero(as_tuple=True)
+    codes = codes + 1
+    if not 0 < len(codes) <= min(_MAX_POLISHED, size // 2):
+        return and_part
+    hit = torch.arange(size, device=game.device).unsqueeze(-1) & codes
+    columns = torch.where(kinds == 0, hit == codes, hit != 0).to(game)
+    weights = torch.linalg.lstsq(columns, game.unsqueeze(-1)).solution.squeeze(-1)
+    misfit = (columns @ weights - game).abs().max()
+    if not (misfit < 1e-12 and weights.abs().sum() <= _l1_of(game, and_part)):
+        return and_part
+    out = torch.zeros_like(and_part)
+    out[codes[kinds == 0]] = weights[kinds == 0]
+    return out
+
+
+def _l1_of(game: Tensor, and_part: Tensor) -> Tensor:
+    """The l1 norm of the split with this AND part."""
+    proper = and_part.clone()
+    proper[0] = 0
+    left = _or_operator(game - zeta(proper))
+    return proper.abs().sum() + left[1:].abs().sum()
+
+
 def solve_admm(
     games: Tensor, bounds: Tensor, tolerance: float, max_iterations: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -340,10 +378,11 @@ def solve_admm(
     games = games - games[:, :1]
     scale = games.abs().amax(-1, keepdim=True)
     scale = torch.where(scale > 0, scale, 1.0)
+    scaled, noisy = games / scale, bool(bounds.any())
     problem: _Problem = (
-        _NoisySplitProblem(games / scale, bounds / scale.squeeze(-1))
-        if bounds.any()
-        else _SplitProblem(games / scale)
+        _NoisySplitProblem(scaled, bounds / scale.squeeze(-1))
+        if noisy
+        else _SplitProblem(scaled)
     )
     and_part, noise = torch.empty_like(games), torch.empty_like(games)
     lower = torch.empty_like(games[:, 0])
@@ -363,6 +402,9 @@ def solve_admm(
             if done.any():
                 rows = active[done]
                 and_part[rows], noise[rows] = best.and_part[done], best.noise[done]
+                if not noisy:
+                    for row, z in zip(rows, state.z[done], strict=True):
+                        and_part[row] = _polished(scaled[row], and_part[row], z)
                 lower[rows], spent[rows] = best.lower[done], iteration
                 if done.all():
                     break

@@ -75,14 +75,16 @@ def and_or_split(
     *,
     noise_bound: float | Tensor = 0.0,  # broadcastable to (*batch,)
     merge: bool = True,
-    tolerance: float = 1e-5,
+    tolerance: float = 1e-4,
     max_iterations: int | None = None,
     learning_rate: float = 1e-5,
 ) -> AndOrSplit:
     """Split games into AND and OR parts of least l1 norm.
 
     Every game of the batch stops on its own certificate: a feasible dual point proves
-    that no split is better by more than ``tolerance`` (relative). Not differentiable.
+    that no split is better by more than ``tolerance`` (relative). Where a few terms are
+    left that fit the game exactly, their weights are then solved for without that
+    tolerance. Not differentiable.
 
     Args:
         table: v(S) of all coalitions, ``(*batch, 2**n)``.
@@ -122,9 +124,9 @@ def and_or_split(
         >>> x = all_masks(3).double()
         >>> either = 1 - (1 - x[:, 1]) * (1 - x[:, 2])
         >>> split = and_or_split(3 * x[:, 0] * x[:, 1] + 2 * either)
-        >>> (split.and_values.round(decimals=3) + 0.0).tolist()
+        >>> (split.and_values.round(decimals=9) + 0.0).tolist()
         [0.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0]
-        >>> (split.or_values.round(decimals=3) + 0.0).tolist()
+        >>> (split.or_values.round(decimals=9) + 0.0).tolist()
         [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0]
     """
     n = n_players(table)
@@ -172,7 +174,7 @@ def check_split_options(
     n: int,
     solver: str,
     noise_bound: float | Tensor,
-    tolerance: float = 1e-5,
+    tolerance: float = 1e-4,
     learning_rate: float = 1e-5,
     max_iterations: int | None = None,
 ) -> None:

@@ -52,8 +52,8 @@ def test_objective_is_that_of_a_linear_program(n):
     for table in tables:
         best = linear_program(table)
         split = and_or_split(table)
-        assert split.gap <= 1e-5
-        assert split.objective.item() == pytest.approx(best, rel=1e-4)
+        assert split.gap <= 1e-4
+        assert split.objective.item() == pytest.approx(best, rel=1.001e-4)
         # The certificate holds: nothing goes below it, HiGHS's optimum included.
         assert split.lower_bound.item() <= best * (1 + 1e-9)
 
@@ -63,7 +63,7 @@ def test_objective_is_that_of_a_linear_program(n):
 def test_objective_is_that_of_a_linear_program_on_larger_games(n):
     for table in (planted_table(n, *planted_terms(n, 9, n)), network_table(n, n)):
         found = and_or_split(table).objective.item()
-        assert found == pytest.approx(linear_program(table), rel=1e-4)
+        assert found == pytest.approx(linear_program(table), rel=1.001e-4)
 
 
 @pytest.mark.parametrize("n", [4, 6])
@@ -71,9 +71,9 @@ def test_objective_is_that_of_a_linear_program_on_larger_games(n):
 def test_objective_with_noise_term_is_that_of_a_linear_program(n, share):
     for table in games(n):
         bound = share * (table[-1] - table[0]).abs().item()
-        split = and_or_split(table, noise_bound=bound, tolerance=5e-5)
+        split = and_or_split(table, noise_bound=bound)
         best = linear_program(table, bound)
-        assert split.objective.item() == pytest.approx(best, rel=1e-4)
+        assert split.objective.item() == pytest.approx(best, rel=1.001e-4)
         assert split.lower_bound.item() <= best * (1 + 1e-9)
         assert split.noise.abs().max() <= bound
         assert (reconstruct(split) - table - split.noise).abs().max() < 1e-10
@@ -94,7 +94,8 @@ def test_finds_planted_terms_and_no_others(n, n_terms, seed):
         largest = max(map(abs, [*and_terms.values(), *or_terms.values()]))
         salient = found.abs() > 0.05 * largest
         assert torch.equal(salient, expected.abs() > 0.05 * largest)
-        assert (found - expected).abs().max() < 1e-3 * largest
+        # Few terms fit exactly: their weights don't depend on the tolerance.
+        assert (found - expected).abs().max() < 1e-10 * largest
 
 
 def test_test_vector_of_one_game_in_both_forms():
