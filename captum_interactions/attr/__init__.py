@@ -12,6 +12,10 @@ from captum_interactions.attr.shapley_interaction import (
     ShapleyInteraction,
     ShapleyInteractionResult,
 )
+from captum_interactions.attr.sparse import (
+    SparseInteractionResult,
+    TruncatedAndInteraction,
+)
 
 __all__ = [
     "AbstractInteractionAttribution",
@@ -22,6 +26,8 @@ __all__ = [
     "AndOrTerm",
     "ShapleyInteraction",
     "ShapleyInteractionResult",
+    "SparseInteractionResult",
+    "TruncatedAndInteraction",
     "Interaction",
     "InteractionResult",
 ]
