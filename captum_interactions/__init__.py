@@ -1,6 +1,6 @@
 """Game-theoretic interactions of deep networks, beside Captum's attributions."""
 
-from captum_interactions import functional, games
+from captum_interactions import functional, games, interop, metrics, visualization
 from captum_interactions.attr import (
     AndInteraction,
     AndOrInteraction,
@@ -15,4 +15,7 @@ __all__ = [
     "ShapleyInteraction",
     "functional",
     "games",
+    "interop",
+    "metrics",
+    "visualization",
 ]
