@@ -4,6 +4,7 @@ from captum_interactions import functional, games, interop, metrics, visualizati
 from captum_interactions.attr import (
     AndInteraction,
     AndOrInteraction,
+    MultiOrderInteraction,
     ShapleyInteraction,
 )
 
@@ -12,6 +13,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AndInteraction",
     "AndOrInteraction",
+    "MultiOrderInteraction",
     "ShapleyInteraction",
     "functional",
     "games",

@@ -153,13 +153,39 @@ def and_or_value(and_terms, or_terms, constant=0):
     )
 
 
-def mean_marginal_at_size(game, i, m, n):
-    """φ^(m)(i): the mean marginal contribution over contexts of m players."""
-    contexts = [c for c in subsets(set(range(n)) - {i}) if len(c) == m]
-    return sum(marginal(game, i, c) for c in contexts) / len(contexts)
+def contexts(n, without, size):
+    """All contexts of ``size`` players among the others."""
+    return [
+        frozenset(c) for c in combinations(sorted(set(range(n)) - set(without)), size)
+    ]
 
 
-def mean_delta_at_size(game, i, j, m, n):
-    """I^(m)(i,j): the mean of Δv(i,j,S) over contexts of m players."""
-    contexts = [c for c in subsets(set(range(n)) - {i, j}) if len(c) == m]
-    return sum(delta(game, i, j, c) for c in contexts) / len(contexts)
+def multi_order_interaction(game, i, j, m, n):
+    """Mean of Δv(i,j,S) over |S| = m, S ⊆ N∖{i,j}."""
+    values = [delta(game, i, j, s) for s in contexts(n, {i, j}, m)]
+    return sum(values) / len(values)
+
+
+def multi_order_shapley(game, i, m, n):
+    """Mean of v(S∪{i}) − v(S) over |S| = m, S ⊆ N∖{i}."""
+    values = [marginal(game, i, s) for s in contexts(n, {i}, m)]
+    return sum(values) / len(values)
+
+
+def mean_absolute_delta(game, i, j, m, n):
+    """Mean of |Δv(i,j,S)| over |S| = m."""
+    values = [abs(delta(game, i, j, s)) for s in contexts(n, {i, j}, m)]
+    return sum(values) / len(values)
+
+
+def delta_variance(game, i, j, m, n):
+    """Variance of Δv(i,j,S) over |S| = m."""
+    values = [delta(game, i, j, s) for s in contexts(n, {i, j}, m)]
+    mean = sum(values) / len(values)
+    return sum((value - mean) ** 2 for value in values) / len(values)
+
+
+def size_mean(game, k, n):
+    """Mean of v over |S| = k."""
+    values = [game(s) for s in contexts(n, (), k)]
+    return sum(values) / len(values)

@@ -7,6 +7,8 @@ from captum_interactions.attr.and_or_split import (
     AndOrTerm,
 )
 from captum_interactions.attr.base import AbstractInteractionAttribution
+from captum_interactions.attr.multi_order import MultiOrderInteraction
+from captum_interactions.attr.multi_order_result import MultiOrderInteractionResult
 from captum_interactions.attr.results import Interaction, InteractionResult
 from captum_interactions.attr.shapley_interaction import (
     ShapleyInteraction,
@@ -24,6 +26,8 @@ __all__ = [
     "AndOrInteraction",
     "AndOrInteractionResult",
     "AndOrTerm",
+    "MultiOrderInteraction",
+    "MultiOrderInteractionResult",
     "ShapleyInteraction",
     "ShapleyInteractionResult",
     "SparseInteractionResult",

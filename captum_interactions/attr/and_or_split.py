@@ -20,13 +20,14 @@ from captum_interactions.functional import (
     coalition_sizes,
     explained_ratio,
     masks_to_codes,
+    multi_order_interaction_from_and,
     multi_order_interaction_from_or,
     net_explained_ratio,
     noise_floor,
-    or_from_and,
     or_reconstruction,
     pair_index_from_and,
     r_squared,
+    resolve_orders,
     salient_interactions,
     shapley_values_from_and,
     shapley_values_from_or,
@@ -137,14 +138,24 @@ class AndOrInteractionResult(InteractionResult):
         """
         return self._returned(pair_index_from_and(self.dividends, index))
 
-    def multi_order(self, orders: Sequence[int]) -> Tensor:
-        """Multi-order interactions, ``(batch, *outputs, len(orders), n, n)``.
+    def multi_order(self, orders: Sequence[int | float] | None = None) -> Tensor:
+        """Multi-order interactions I^(m)(i,j); order m is the context size here.
 
         Args:
-            orders: Context sizes m in 0..n−2 (not coalition sizes).
+            orders: Context sizes in 0..n−2, or fractions of n − 2 as floats; ``None``
+                means all of them.
+
+        Returns:
+            Symmetric matrices ``(batch, *outputs, len(orders), n, n)``.
+
+        Raises:
+            ValueError: If an order is out of range.
         """
-        whole = or_from_and(self.parts[..., 0, :]) + self.parts[..., 1, :]
-        return self._returned(multi_order_interaction_from_or(whole, orders))
+        chosen = resolve_orders(orders, len(self.players))
+        every = multi_order_interaction_from_and(
+            self.parts[..., 0, :]
+        ) + multi_order_interaction_from_or(self.parts[..., 1, :])
+        return self._returned(every[..., chosen, :, :])
 
     def top_k(
         self, k: int = 10, min_order: int = 1, max_order: int | None = None

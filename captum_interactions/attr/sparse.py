@@ -121,10 +121,12 @@ class SparseInteractionResult(InteractionResult):
             ValueError: If k is not positive.
         """
         proper = (self.members >= 0).any(-1).nonzero()[:, 0]
-        coalitions = self.coalitions
-        return self._ranked(
-            self.coefficients[..., proper], [coalitions[i] for i in proper.tolist()], k
-        )
+
+        def players(position: int) -> tuple[int, ...]:
+            row = self.members[proper[position]].tolist()
+            return tuple(i for i in row if i >= 0)
+
+        return self._ranked(self.coefficients[..., proper], players, k)
 
     def reconstruct(
         self,

@@ -7,20 +7,17 @@ AND interaction of S        (−1)^(s+1) Σ_{T⊇S} o(T), and back by the same f
 Shapley value               Σ_{S∋i} o(S) / s
 Banzhaf value               Σ_{S∋i} o(S) / 2^(s−1)
 leave one out               o({i})
-Shapley value of context m  Σ_{S∋i} o(S) · C(n−s, m) / C(n−1, m)
-pair in context of size m   −Σ_{S⊇{i,j}} o(S) · C(n−s, m) / C(n−2, m)
 Shapley interaction of S    (−1)^(s+1) Σ_{T⊇S} o(T) / (t − s + 1)
 Banzhaf interaction of S    (−1)^(s+1) Σ_{T⊇S} o(T) / 2^(t−s)
 ==========================  ====================================================
 
-A game split as v = v_and + v_or has every one of these as the sum of the AND formula on
+The multi-order readings are in :mod:`~captum_interactions.functional.multi_order`. A
+game split as v = v_and + v_or has every one of these as the sum of the AND formula on
 its AND part and the OR formula on its OR part. All are linear and differentiable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import comb
 from typing import Literal
 
 import torch
@@ -28,7 +25,6 @@ from torch import Tensor
 
 from captum_interactions._checks import bad_value
 from captum_interactions.functional.coalitions import (
-    accumulation_dtype,
     coalition_sizes,
     n_players,
 )
@@ -38,11 +34,6 @@ from captum_interactions.functional.shapley import (
     set_index_from_and,
     shapley_values_from_and,
 )
-from captum_interactions.functional.sums import (
-    pair_sums,
-    player_sums,
-    weight_by_size,
-)
 
 __all__ = [
     "and_from_or",
@@ -50,8 +41,6 @@ __all__ = [
     "shapley_values_from_or",
     "banzhaf_values_from_or",
     "leave_one_out_from_or",
-    "order_shapley_values_from_or",
-    "multi_order_interaction_from_or",
     "set_index_from_or",
 ]
 
@@ -173,90 +162,6 @@ def leave_one_out_from_or(
         [3.0, 4.0]
     """
     return or_values[..., [1 << i for i in range(n_players(or_values))]]
-
-
-def _by_context_size(
-    or_values: Tensor,
-    orders: Sequence[int],
-    players: int,
-    sums: Callable[[Tensor], Tensor],
-    axis: int,
-) -> Tensor:
-    """Stack Σ o(S)·C(n−s, m)/C(n−players, m) over the context sizes m."""
-    n = n_players(or_values)
-    for m in orders:
-        if not 0 <= m <= n - players:
-            bad_value(
-                "orders",
-                f"context sizes in 0..{n - players}",
-                m,
-                f"there are {n} players, {players} of them outside the context",
-            )
-    values = or_values.to(accumulation_dtype(or_values.device))
-    stacked = []
-    for m in orders:
-        weights = [comb(n - s, m) / comb(n - players, m) for s in range(n + 1)]
-        stacked.append(
-            sums(weight_by_size(values, torch.tensor(weights, dtype=torch.float64)))
-        )
-    out = torch.stack(stacked, dim=axis)
-    return out.to(or_values.dtype) if or_values.is_floating_point() else out
-
-
-def order_shapley_values_from_or(
-    or_values: Tensor,  # (*batch, 2**n)
-    orders: Sequence[int],
-) -> Tensor:
-    """Mean marginal contribution φ^(m)(i) = E_{|S|=m}[v(S∪{i}) − v(S)].
-
-    Args:
-        or_values: I_or(S) of all coalitions, ``(*batch, 2**n)``.
-        orders: Context sizes m in 0..n−1.
-
-    Returns:
-        φ^(m)(i), ``(*batch, len(orders), n)``, in the units of the value function.
-
-    Raises:
-        ValueError: If a context size is out of range or the last axis not a power of
-            two long.
-
-    Example:
-        >>> o = torch.tensor([0.0, 3.0, 4.0, -2.0])
-        >>> order_shapley_values_from_or(o, [0, 1]).tolist()
-        [[1.0, 2.0], [3.0, 4.0]]
-    """
-    return _by_context_size(or_values, orders, 1, player_sums, -2)
-
-
-def multi_order_interaction_from_or(
-    or_values: Tensor,  # (*batch, 2**n)
-    orders: Sequence[int],
-) -> Tensor:
-    """Multi-order interaction I^(m)(i,j) = E_{|S|=m} Δv(i,j,S) of all pairs.
-
-    Args:
-        or_values: I_or(S) of all coalitions, ``(*batch, 2**n)``.
-        orders: Context sizes m in 0..n−2.
-
-    Returns:
-        Symmetric matrices with zero diagonal, ``(*batch, len(orders), n, n)``, in the
-        units of the value function.
-
-    Raises:
-        ValueError: If a context size is out of range or the last axis not a power of
-            two long.
-
-    Example:
-        >>> o = torch.tensor([0.0, 3.0, 4.0, -2.0])
-        >>> multi_order_interaction_from_or(o, [0]).tolist()
-        [[[0.0, 2.0], [2.0, 0.0]]]
-    """
-
-    def off_diagonal(table: Tensor) -> Tensor:
-        pairs = -pair_sums(table)
-        return pairs - torch.diag_embed(torch.diagonal(pairs, dim1=-2, dim2=-1))
-
-    return _by_context_size(or_values, orders, 2, off_diagonal, -3)
 
 
 def set_index_from_or(

@@ -89,7 +89,7 @@ def test_indices_are_the_definitions(case):
             assert got == pytest.approx(expected, abs=1e-9)
         got = result.multi_order([0, 2])[example, :, 1, 3]
         for found, m in zip(got.tolist(), (0, 2), strict=True):
-            expected = reference.mean_delta_at_size(game, 1, 3, m, 4)
+            expected = reference.multi_order_interaction(game, 1, 3, m, 4)
             assert found == pytest.approx(expected, abs=1e-9)
         for code in range(16):
             expected = reference.and_interaction(
@@ -261,7 +261,7 @@ def test_bad_options_before_the_first_forward(options, message):
         (lambda r: r.reconstruct(None, 0.0), r"`threshold` must be inside \(0, 1\)"),
         (lambda r: r.terms_for_share(2.0), r"`share` must be inside \(0, 1\)"),
         (lambda r: r.interaction_index("FSII"), "`index` must be one of"),
-        (lambda r: r.multi_order([3]), r"`orders` must be context sizes in 0\.\.2"),
+        (lambda r: r.multi_order([3]), "`orders`"),
     ],
 )
 def test_bad_questions_to_a_result(case, call, message):

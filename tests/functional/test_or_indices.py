@@ -13,11 +13,9 @@ from captum_interactions.functional import (
     leave_one_out_from_or,
     merge_singletons,
     moebius,
-    multi_order_interaction_from_or,
     or_from_and,
     or_interactions,
     or_reconstruction,
-    order_shapley_values_from_or,
     set_index_from_or,
     shapley_values_from_or,
     zeta,
@@ -63,37 +61,6 @@ def test_values_of_players(case):
         assert torch.allclose(found, expected, **TOLERANCE)
 
 
-@given(tables())
-def test_readings_by_context_size(case):
-    n, table = case
-    game = reference.as_game(table.tolist())
-    o = or_interactions(table)
-    found = order_shapley_values_from_or(o, range(n))
-    expected = [
-        [reference.mean_marginal_at_size(game, i, m, n) for i in range(n)]
-        for m in range(n)
-    ]
-    assert torch.allclose(
-        found, torch.tensor(expected, dtype=torch.float64), **TOLERANCE
-    )
-    if n < 2:
-        return
-    pairs = multi_order_interaction_from_or(o, range(n - 1))
-    expected = [
-        [
-            [
-                0.0 if i == j else reference.mean_delta_at_size(game, i, j, m, n)
-                for j in range(n)
-            ]
-            for i in range(n)
-        ]
-        for m in range(n - 1)
-    ]
-    assert torch.allclose(
-        pairs, torch.tensor(expected, dtype=torch.float64), **TOLERANCE
-    )
-
-
 @given(tables(largest=4))
 def test_indices_of_sets(case):
     n, table = case
@@ -137,18 +104,11 @@ def test_gradients_flow(random_table):
     o = random_table(3).requires_grad_()
     for reading in (
         and_from_or,
-        lambda x: order_shapley_values_from_or(x, [1]),
-        lambda x: multi_order_interaction_from_or(x, [0, 1]),
         set_index_from_or,
     ):
         assert torch.autograd.gradcheck(reading, o)
 
 
-def test_bad_orders_and_index():
-    o = torch.zeros(8)
-    with pytest.raises(ValueError, match=r"context sizes in 0\.\.2, got 3"):
-        order_shapley_values_from_or(o, [3])
-    with pytest.raises(ValueError, match=r"context sizes in 0\.\.1, got -1"):
-        multi_order_interaction_from_or(o, [-1])
+def test_bad_index():
     with pytest.raises(ValueError, match=r"`index` must be one of .*'STII'"):
-        set_index_from_or(o, "STII")
+        set_index_from_or(torch.zeros(8), "STII")
