@@ -1,8 +1,9 @@
 """Game-theoretic interactions of deep networks, beside Captum's attributions."""
 
-from captum_interactions import functional, games, metrics
+from captum_interactions import functional, games, interop, metrics, visualization
 from captum_interactions.attr import (
     AndInteraction,
+    AndOrInteraction,
     MultiOrderInteraction,
     ShapleyInteraction,
 )
@@ -12,10 +13,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AndInteraction",
+    "AndOrInteraction",
     "MultiOrderInteraction",
     "ShapleyInteraction",
     "compare_attributions",
     "functional",
     "games",
+    "interop",
     "metrics",
+    "visualization",
 ]

@@ -1,6 +1,11 @@
 """Captum attribution classes, and the results they return."""
 
 from captum_interactions.attr.and_or import AndInteraction, AndInteractionResult
+from captum_interactions.attr.and_or_split import (
+    AndOrInteraction,
+    AndOrInteractionResult,
+    AndOrTerm,
+)
 from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.attr.multi_order import MultiOrderInteraction
 from captum_interactions.attr.multi_order_result import MultiOrderInteractionResult
@@ -9,15 +14,24 @@ from captum_interactions.attr.shapley_interaction import (
     ShapleyInteraction,
     ShapleyInteractionResult,
 )
+from captum_interactions.attr.sparse import (
+    SparseInteractionResult,
+    TruncatedAndInteraction,
+)
 
 __all__ = [
     "AbstractInteractionAttribution",
     "AndInteraction",
     "AndInteractionResult",
+    "AndOrInteraction",
+    "AndOrInteractionResult",
+    "AndOrTerm",
     "MultiOrderInteraction",
     "MultiOrderInteractionResult",
     "ShapleyInteraction",
     "ShapleyInteractionResult",
+    "SparseInteractionResult",
+    "TruncatedAndInteraction",
     "Interaction",
     "InteractionResult",
 ]
