@@ -7,7 +7,7 @@ indexed by Σ 2**i.
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import comb, factorial
 
 
@@ -142,3 +142,47 @@ def k_sii_single(game, i, n):
 def walsh_coefficient(game, coalition, n):
     """2^(−n) Σ_T (−1)^{|S∩T|} v(T)."""
     return sum((-1) ** len(coalition & t) * game(t) for t in subsets(range(n))) / 2**n
+
+
+def block_value(game, block, coalition, n):
+    """φ_A(C): C plays as one player against N∖A, the rest of A stays absent."""
+    others = set(range(n)) - set(coalition)
+    o = len(others)
+    total = 0
+    for context in subsets(others):
+        s = len(context)
+        weight = factorial(s) * factorial(o - s)
+        total += weight * (game(context | frozenset(block)) - game(context))
+    return total / factorial(o + 1)
+
+
+def multivariate(game, coalition, n):
+    """B([A]) = φ_A(A) − Σ_{i∈A} φ_A({i})."""
+    return partition_value(game, [coalition], n)
+
+
+def partition_value(game, partition, n):
+    """B(Ω) = Σ_{C∈Ω} φ_A(C) − Σ_{i∈A} φ_A({i})."""
+    coalition = frozenset().union(*partition)
+    blocks = sum(block_value(game, block, coalition, n) for block in partition)
+    return blocks - sum(block_value(game, {i}, coalition, n) for i in coalition)
+
+
+def run_partitions(members):
+    """All partitions into runs of consecutive members."""
+    members = sorted(members)
+    for cuts in subsets(range(1, len(members))):
+        ends = [0, *sorted(cuts), len(members)]
+        yield [members[a:b] for a, b in pairwise(ends)]
+
+
+def set_partitions(members):
+    """All partitions: the last member joins each block in turn, or opens one."""
+    *rest, last = sorted(members)
+    if not rest:
+        yield [[last]]
+        return
+    for partition in set_partitions(rest):
+        for k in range(len(partition)):
+            yield [[*b, last] if i == k else b for i, b in enumerate(partition)]
+        yield [*partition, [last]]

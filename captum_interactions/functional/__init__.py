@@ -22,6 +22,21 @@ from captum_interactions.functional.moebius import (
     superset_zeta,
     zeta,
 )
+from captum_interactions.functional.multivariate import (
+    block_interactions,
+    coalition_values,
+    elementary_components,
+    multivariate_interaction,
+    partition_extremes,
+    partition_interaction,
+    read_coalition,
+)
+from captum_interactions.functional.partitions import (
+    best_run_partition,
+    best_set_partition,
+    partition_blocks,
+    run_codes,
+)
 from captum_interactions.functional.shapley import (
     and_from_walsh,
     banzhaf_interaction_index,
@@ -73,6 +88,17 @@ __all__ = [
     "leave_one_out",
     "walsh_coefficients",
     "and_from_walsh",
+    "coalition_values",
+    "elementary_components",
+    "block_interactions",
+    "multivariate_interaction",
+    "partition_interaction",
+    "partition_extremes",
+    "read_coalition",
+    "run_codes",
+    "best_run_partition",
+    "best_set_partition",
+    "partition_blocks",
     "player_sums",
     "pair_sums",
     "weight_by_size",
