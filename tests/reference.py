@@ -186,3 +186,57 @@ def set_partitions(members):
         for k in range(len(partition)):
             yield [[*b, last] if i == k else b for i, b in enumerate(partition)]
         yield [*partition, [last]]
+
+
+def group_value(game, group, others):
+    """Shapley value of a group as one player among other groups."""
+    o = len(others)
+    total = 0
+    for chosen in subsets(range(o)):
+        context = frozenset().union(*(others[k] for k in chosen))
+        weight = factorial(len(chosen)) * factorial(o - len(chosen))
+        total += weight * (game(context | frozenset(group)) - game(context))
+    return total / factorial(o + 1)
+
+
+def inside(game, group, others):
+    """B of a group: its value less its players' own, the rest of it absent."""
+    return group_value(game, group, others) - sum(
+        group_value(game, {i}, others) for i in group
+    )
+
+
+def merge_figures(game, constituents, a, b):
+    """Figures of merging two constituents that need no neighbours.
+
+    Also ψ_intra from its own definition: the change of B(l) when r is deleted from the
+    game, and of B(r) when l is.
+    """
+    groups = [frozenset(group) for group in constituents]
+    left, right = groups[a], groups[b]
+    rest = [group for k, group in enumerate(groups) if k not in (a, b)]
+    b_left = inside(game, left, [*rest, right])
+    b_right = inside(game, right, [*rest, left])
+    union = inside(game, left | right, rest)
+
+    def contribution(side, other, own):
+        mean = sum(
+            (group_value(game, {i}, rest) + group_value(game, {i}, [*rest, other])) / 2
+            for i in side
+        )
+        return own + mean
+
+    psi_intra = (inside(game, left, rest) - b_left) + (
+        inside(game, right, rest) - b_right
+    )
+    return {
+        "b_between": union - b_left - b_right,
+        "b_left": b_left,
+        "b_right": b_right,
+        "b": union,
+        "c_left": contribution(left, right, b_left),
+        "c_right": contribution(right, left, b_right),
+        "psi_intra": psi_intra,
+        "psi_inter": union - b_left - b_right - psi_intra,
+        "phi": group_value(game, left | right, rest),
+    }

@@ -58,6 +58,13 @@ from captum_interactions.functional.sums import (
     player_sums,
     weight_by_size,
 )
+from captum_interactions.functional.tree import (
+    MergeFigures,
+    MergePlan,
+    merge_figures,
+    merge_plan,
+    shapley_contexts,
+)
 
 __all__ = [
     "all_masks",
@@ -99,6 +106,11 @@ __all__ = [
     "best_run_partition",
     "best_set_partition",
     "partition_blocks",
+    "MergeFigures",
+    "MergePlan",
+    "merge_plan",
+    "merge_figures",
+    "shapley_contexts",
     "player_sums",
     "pair_sums",
     "weight_by_size",
