@@ -64,7 +64,10 @@ class _Butterfly(Function):
 
 def _transform(table: Tensor, sign: int, superset: bool) -> Tensor:
     accumulated = table.to(accumulation_dtype(table.device))
-    out: Tensor = _Butterfly.apply(accumulated, sign, superset)
+    if not accumulated.requires_grad:  # spares small tables the price of apply()
+        out = _butterfly(accumulated, sign, superset)
+    else:
+        out = _Butterfly.apply(accumulated, sign, superset)
     return out.to(table.dtype) if table.is_floating_point() else out
 
 

@@ -1,0 +1,19 @@
+"""Captum attribution classes, and the results they return."""
+
+from captum_interactions.attr.and_or import AndInteraction, AndInteractionResult
+from captum_interactions.attr.base import AbstractInteractionAttribution
+from captum_interactions.attr.results import Interaction, InteractionResult
+from captum_interactions.attr.shapley_interaction import (
+    ShapleyInteraction,
+    ShapleyInteractionResult,
+)
+
+__all__ = [
+    "AbstractInteractionAttribution",
+    "AndInteraction",
+    "AndInteractionResult",
+    "ShapleyInteraction",
+    "ShapleyInteractionResult",
+    "Interaction",
+    "InteractionResult",
+]

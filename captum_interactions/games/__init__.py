@@ -1,0 +1,27 @@
+"""From a model to v(S): players, masked inputs, value functions, evaluation."""
+
+from captum_interactions.games.game import Game, ModelGame, TableGame
+from captum_interactions.games.masking import BaselineSet
+from captum_interactions.games.players import Players
+from captum_interactions.games.value_functions import (
+    ValueFunction,
+    log_odds,
+    log_prob,
+    logit,
+    margin,
+    prob,
+)
+
+__all__ = [
+    "Game",
+    "ModelGame",
+    "TableGame",
+    "Players",
+    "BaselineSet",
+    "ValueFunction",
+    "logit",
+    "log_odds",
+    "log_prob",
+    "prob",
+    "margin",
+]

@@ -1,0 +1,97 @@
+"""How many coalitions go into one forward pass."""
+
+from __future__ import annotations
+
+__all__ = ["FixedBatch", "ProbedBatch"]
+
+# Masked inputs of one forward pass stay below this, whatever the probe would like.
+_MAX_BATCH_BYTES = 1 << 26
+_FIRST_ROWS = 128
+# A trial of a size that turns out too large must stay a small part of the work.
+_LEAST_BATCHES = 8
+# A larger batch is worth keeping if a row costs less than this much more than the best.
+_TOLERANCE = 1.05
+
+
+class FixedBatch:
+    """A number of coalitions per forward pass that the user has chosen."""
+
+    settled = True
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def record(self, coalitions: int, seconds: float) -> None:
+        """Measurements change nothing."""
+
+    def shrink(self) -> bool:
+        """A chosen size is kept, also when memory runs out."""
+        return False
+
+
+class ProbedBatch:
+    """The number of coalitions per forward pass found by timing real work.
+
+    The largest batch that fits is up to three times slower per row than the best one,
+    because its activations fall out of the cache. Sizes double from a small start as
+    long as a row gets no slower, then the best one is used. Only passes that are needed
+    anyway are timed.
+
+    Args:
+        total: Coalitions to evaluate.
+        rows_per_coalition: Forward rows one coalition takes.
+        bytes_per_coalition: Bytes of its masked inputs.
+    """
+
+    def __init__(
+        self, total: int, rows_per_coalition: int, bytes_per_coalition: int
+    ) -> None:
+        self._first = _power_of_two_below(_FIRST_ROWS // rows_per_coalition)
+        self._limit = min(
+            _power_of_two_below(_MAX_BATCH_BYTES // max(1, bytes_per_coalition)),
+            max(self._first, _power_of_two_below(total // _LEAST_BATCHES)),
+        )
+        self._seconds: dict[int, float] = {}  # best seconds per coalition, by size
+        self._doubts = 0
+        self.settled = False
+        self.size = 1  # the first pass shows what the forward function returns
+
+    def record(self, coalitions: int, seconds: float) -> None:
+        """Take note of how long a pass took, and choose the next size."""
+        if self.settled:
+            return
+        if self.size == 1 and not self._seconds:
+            self._seconds[1] = float("inf")  # the first pass also warms up
+            self.size = min(self._first, self._limit)
+            return
+        if coalitions != self.size:
+            return
+        each = min(seconds / coalitions, self._seconds.get(self.size, float("inf")))
+        self._seconds[self.size] = each
+        best = min(self._seconds.values())
+        if each <= best * _TOLERANCE:
+            self._doubts = 0
+            if 2 * self.size <= self._limit:
+                self.size *= 2
+            else:
+                self._settle()
+        elif self._doubts:
+            self._settle()
+        else:  # one slow pass may be the machine's fault: look twice
+            self._doubts += 1
+
+    def shrink(self) -> bool:
+        """Halve the batch after memory ran out; False if it can't be halved."""
+        if self.size == 1:
+            return False
+        self._limit = self.size = self.size // 2
+        self.settled = True
+        return True
+
+    def _settle(self) -> None:
+        self.size = min(self._seconds, key=lambda size: self._seconds[size])
+        self.settled = True
+
+
+def _power_of_two_below(number: int) -> int:
+    return 1 << max(0, number.bit_length() - 1)

@@ -1,0 +1,209 @@
+"""Players of a game, read from a Captum feature mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from captum_interactions._captum import format_feature_mask
+from captum_interactions._checks import bad_type, bad_value
+
+__all__ = ["Players"]
+
+
+@dataclass(frozen=True)
+class Players:
+    """The players 0..n−1 of a game and the input elements that belong to each.
+
+    Attributes:
+        ids: The feature-mask id of each player, ascending.
+        names: One name per player; the ids as text unless given.
+        masks: One int64 tensor per input, broadcastable to it with the batch axis
+            first, that holds the player of every element.
+    """
+
+    ids: tuple[int, ...]
+    names: tuple[str, ...]
+    masks: tuple[Tensor, ...] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def per_example(self) -> bool:
+        """Whether any mask differs from example to example."""
+        return any(mask.dim() > 0 and mask.shape[0] > 1 for mask in self.masks)
+
+    @classmethod
+    def from_feature_mask(
+        cls,
+        feature_mask: Tensor | tuple[Tensor, ...] | None,
+        inputs: tuple[Tensor, ...],
+        names: Sequence[str] | None = None,
+    ) -> Players:
+        """Read players from a feature mask as Captum takes it.
+
+        Ids are compressed to 0..n−1 in ascending order; elements with the same id are
+        one player, also across tensors. A mask may have fewer dimensions than its
+        input (it is broadcast from the right) and may differ between examples: an id
+        that an example lacks is a null player there.
+
+        Args:
+            feature_mask: ``None`` (each element is a player, counted on across
+                tensors), a tensor, or one tensor per input; non-negative integers.
+            inputs: The inputs, batch axis first.
+            names: One name per player, in the order of the ids.
+
+        Returns:
+            The players.
+
+        Raises:
+            TypeError: If a mask is not a tensor.
+            ValueError: If there are more or fewer masks than inputs, a mask cannot be
+                broadcast to its input, an id is negative or fractional, there is no
+                player at all, or the names do not fit.
+
+        Example:
+            >>> x = torch.zeros(2, 3)
+            >>> Players.from_feature_mask(torch.tensor([7, 7, 9]), (x,)).ids
+            (7, 9)
+        """
+        if feature_mask is not None:
+            _check_masks(feature_mask, inputs)
+        masks = tuple(
+            mask.to(tensor.device).reshape(
+                (1,) * (tensor.dim() - mask.dim()) + tuple(mask.shape)
+            )
+            for mask, tensor in zip(
+                format_feature_mask(feature_mask, inputs), inputs, strict=True
+            )
+        )
+        flat = [mask.reshape(-1).long().cpu() for mask in masks]
+        ids, compressed = torch.unique(torch.cat(flat), return_inverse=True)
+        if len(ids) == 0:
+            bad_value(
+                "inputs",
+                "tensors with at least one element per example",
+                f"shapes {[tuple(tensor.shape) for tensor in inputs]}, no players",
+                "pass inputs that are not empty",
+            )
+        pieces = compressed.split([part.numel() for part in flat])
+        players = cls(
+            ids=tuple(ids.tolist()),
+            names=tuple(str(i) for i in ids.tolist()),
+            masks=tuple(
+                piece.reshape(mask.shape).to(mask.device)
+                for piece, mask in zip(pieces, masks, strict=True)
+            ),
+        )
+        return players if names is None else players.named(names)
+
+    def named(self, names: Sequence[str]) -> Players:
+        """Return the same players under other names.
+
+        Raises:
+            ValueError: If there is not one distinct name per player.
+        """
+        if len(names) != len(self) or len(set(names)) != len(names):
+            bad_value(
+                "names",
+                f"{len(self)} distinct names, one per player",
+                list(names),
+                "name the players in the order of their feature-mask ids",
+            )
+        return replace(self, names=tuple(str(name) for name in names))
+
+    def index(self, player: int | str) -> int:
+        """Return the index of a player given by index or by name.
+
+        Raises:
+            ValueError: If there is no such player.
+        """
+        if isinstance(player, str):
+            if player not in self.names:
+                bad_value(
+                    "player", f"one of the names {self.names}", repr(player), "pick one"
+                )
+            return self.names.index(player)
+        if not 0 <= player < len(self):
+            bad_value(
+                "player",
+                f"an index in 0..{len(self) - 1}",
+                player,
+                "players count from 0",
+            )
+        return player
+
+    def scatter(
+        self,
+        values: Tensor,  # (batch, *outputs, n)
+    ) -> tuple[Tensor, ...]:
+        """Give every input element the value of its player.
+
+        Args:
+            values: One value per player, ``(batch, *outputs, n)``.
+
+        Returns:
+            One tensor per input, ``(batch, *outputs, *input.shape[1:])``.
+        """
+        return tuple(_scatter(values, mask) for mask in self.masks)
+
+
+def _scatter(values: Tensor, mask: Tensor) -> Tensor:
+    mask = mask.to(values.device)
+    if mask.shape[0] == 1:
+        return values[..., mask[0]]
+    return torch.stack(
+        [row[..., players] for row, players in zip(values, mask, strict=True)]
+    )
+
+
+def _check_masks(
+    feature_mask: Tensor | tuple[Tensor, ...], inputs: tuple[Tensor, ...]
+) -> None:
+    masks = feature_mask if isinstance(feature_mask, tuple) else (feature_mask,)
+    if len(masks) != len(inputs):
+        bad_value(
+            "feature_mask",
+            f"one mask per input tensor ({len(inputs)})",
+            f"{len(masks)} masks",
+            "pass a tuple with a mask for every input",
+        )
+    for position, (mask, tensor) in enumerate(zip(masks, inputs, strict=True)):
+        name = f"feature_mask[{position}]" if len(masks) > 1 else "feature_mask"
+        if not isinstance(mask, Tensor):
+            bad_type(name, "a tensor of integer ids", mask, "use torch.as_tensor")
+        if mask.is_complex() or (
+            mask.is_floating_point() and bool((mask != mask.round()).any())
+        ):
+            bad_value(
+                name,
+                "whole numbers",
+                f"fractional ids such as {mask[mask != mask.round()][0].item()}",
+                "number the feature groups 0, 1, 2, …",
+            )
+        if mask.numel() and int(mask.min()) < 0:
+            bad_value(
+                name,
+                "non-negative",
+                f"the id {int(mask.min())}",
+                "number the feature groups 0, 1, 2, …; to keep elements present in "
+                "every coalition, give them their own value as baseline",
+            )
+        if not _broadcasts_to(mask.shape, tensor.shape):
+            bad_value(
+                name,
+                f"broadcastable to its input's shape {tuple(tensor.shape)}",
+                f"shape {tuple(mask.shape)}",
+                "use the input's shape, with 1 where elements share their ids",
+            )
+
+
+def _broadcasts_to(shape: torch.Size, target: torch.Size) -> bool:
+    if len(shape) > len(target):
+        return False
+    pairs = zip(reversed(shape), reversed(target), strict=False)
+    return all(size in (1, wanted) for size, wanted in pairs)
