@@ -44,7 +44,7 @@ __all__ = [
     "shapley_contexts",
 ]
 
-# Differences below this fraction of the spread of v are rounding, and count as zero.
+# Float64 differences below this fraction of the spread of v are rounding.
 _ROUNDING = 1e-10
 
 
@@ -139,20 +139,20 @@ class MergePlan:
     def read(
         self,
         expected: Tensor,  # (*batch, terms)
-        scale: Tensor | float = 0.0,
+        floor: Tensor | float = 0.0,
     ) -> MergeFigures:
         """Turn the terms' expectations over the contexts into figures.
 
         Args:
             expected: E_U[v] of each term, ``(*batch, terms)``.
-            scale: Spread of v, a number or ``(*batch,)``; figures below 1e-10 of it
-                are rounding and set to 0.
+            floor: Figures below it are rounding and set to 0, a number or
+                ``(*batch,)``, in the units of the value function.
 
         Returns:
             The figures of the pairs.
         """
         weights = self.weights.to(expected)
-        floor = _ROUNDING * torch.as_tensor(scale).to(expected).unsqueeze(-1)
+        floor = torch.as_tensor(floor).to(expected).unsqueeze(-1)
         linear = {
             name: _snap(expected @ weights[row].mT, floor)
             for row, name in enumerate(_LINEAR)
@@ -338,4 +338,4 @@ def merge_figures(
     contexts, weights = shapley_contexts(len(constituents), table.device)
     v = table.to(accumulation_dtype(table.device))
     expected = v[..., plan.coalitions(contexts)] @ weights.to(v)
-    return plan.read(expected, v.amax(-1) - v.amin(-1))
+    return plan.read(expected, _ROUNDING * (v.amax(-1) - v.amin(-1)))
