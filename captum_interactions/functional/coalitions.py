@@ -148,6 +148,6 @@ def relabel_players(
         )
     # Axis k of the cube view is player n-1-k: the highest bit varies slowest.
     lead = table.dim() - 1
-    cube = table.reshape(*table.shape[:-1], *[2] * n)
+    cube = table.reshape((*table.shape[:-1], *[2] * n))
     axes = [lead + n - 1 - order[n - 1 - k] for k in range(n)]
-    return cube.permute(*range(lead), *axes).reshape(table.shape)
+    return cube.permute((*range(lead), *axes)).reshape(table.shape)
