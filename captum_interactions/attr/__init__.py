@@ -2,6 +2,11 @@
 
 from captum_interactions.attr.and_or import AndInteraction, AndInteractionResult
 from captum_interactions.attr.base import AbstractInteractionAttribution
+from captum_interactions.attr.multivariate import MultivariateInteraction
+from captum_interactions.attr.multivariate_result import (
+    Block,
+    MultivariateInteractionResult,
+)
 from captum_interactions.attr.results import Interaction, InteractionResult
 from captum_interactions.attr.shapley_interaction import (
     ShapleyInteraction,
@@ -14,6 +19,9 @@ __all__ = [
     "AndInteractionResult",
     "ShapleyInteraction",
     "ShapleyInteractionResult",
+    "MultivariateInteraction",
+    "MultivariateInteractionResult",
+    "Block",
     "Interaction",
     "InteractionResult",
 ]

@@ -9,6 +9,11 @@ from captum_interactions.estimators.agglomeration import (
     run_together,
     sequence_edges,
 )
+from captum_interactions.estimators.block_partitions import (
+    BlockReading,
+    block_codes,
+    read_blocks,
+)
 from captum_interactions.estimators.coalition import (
     BlockEstimates,
     CoalitionPlan,
@@ -34,6 +39,9 @@ __all__ = [
     "BlockEstimates",
     "CoalitionPlan",
     "plan_coalition",
+    "BlockReading",
+    "block_codes",
+    "read_blocks",
     "LearnedPartition",
     "learn_partition",
     "PairPlan",

@@ -98,9 +98,8 @@ class CoalitionPlan:
         """Turn the values of ``masks`` into estimates."""
         marginals = values[..., self.blocks] - values[..., self.contexts].unsqueeze(-1)
         steps = values[..., self.chains].diff(dim=-1)
-        joined = torch.zeros_like(steps).scatter(
-            -1, self.orders.expand(steps.shape), steps
-        )
+        orders = self.orders.to(values.device).expand(steps.shape)
+        joined = torch.zeros_like(steps).scatter(-1, orders, steps)
         weights = self.weights.to(values)
         shares = torch.einsum("...km,k->...m", joined.mean(-2), weights)
         return BlockEstimates(marginals, weights, self.enumerated, shares)

@@ -32,6 +32,7 @@ from captum_interactions.functional.multivariate import (
     read_coalition,
 )
 from captum_interactions.functional.partitions import (
+    PartitionOptimum,
     best_run_partition,
     best_set_partition,
     partition_blocks,
@@ -102,6 +103,7 @@ __all__ = [
     "partition_interaction",
     "partition_extremes",
     "read_coalition",
+    "PartitionOptimum",
     "run_codes",
     "best_run_partition",
     "best_set_partition",
