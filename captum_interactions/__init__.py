@@ -3,6 +3,7 @@
 from captum_interactions import functional, games
 from captum_interactions.attr import (
     AndInteraction,
+    InteractionTree,
     MultivariateInteraction,
     ShapleyInteraction,
 )
@@ -11,6 +12,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AndInteraction",
+    "InteractionTree",
     "MultivariateInteraction",
     "ShapleyInteraction",
     "functional",

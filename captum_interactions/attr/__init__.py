@@ -12,6 +12,8 @@ from captum_interactions.attr.shapley_interaction import (
     ShapleyInteraction,
     ShapleyInteractionResult,
 )
+from captum_interactions.attr.tree import InteractionTree
+from captum_interactions.attr.tree_result import InteractionNode, InteractionTreeResult
 
 __all__ = [
     "AbstractInteractionAttribution",
@@ -22,6 +24,9 @@ __all__ = [
     "MultivariateInteraction",
     "MultivariateInteractionResult",
     "Block",
+    "InteractionTree",
+    "InteractionTreeResult",
+    "InteractionNode",
     "Interaction",
     "InteractionResult",
 ]

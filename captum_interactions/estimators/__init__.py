@@ -6,6 +6,7 @@ from captum_interactions.estimators.agglomeration import (
     Merge,
     Tolerance,
     agglomerate,
+    grid_edges,
     run_together,
     sequence_edges,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "agglomerate",
     "run_together",
     "sequence_edges",
+    "grid_edges",
     "BlockEstimates",
     "CoalitionPlan",
     "plan_coalition",

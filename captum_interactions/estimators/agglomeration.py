@@ -32,8 +32,9 @@ __all__ = [
     "Agglomeration",
     "agglomerate",
     "run_together",
-    "check_connected",
+    "check_players",
     "sequence_edges",
+    "grid_edges",
 ]
 
 Criterion = Literal["r", "dependence", "b_between", "psi_inter"]
@@ -100,15 +101,40 @@ def sequence_edges(players: Sequence[int]) -> tuple[tuple[int, int], ...]:
     return tuple(pairwise(players))
 
 
-def check_connected(
+def grid_edges(rows: int, columns: int) -> tuple[tuple[int, int], ...]:
+    """Return the edges that join each patch of a grid with those below and beside it.
+
+    Patches are numbered row by row.
+
+    Example:
+        >>> grid_edges(2, 2)
+        ((0, 1), (0, 2), (1, 3), (2, 3))
+    """
+    edges = []
+    for patch in range(rows * columns):
+        if (patch + 1) % columns:
+            edges.append((patch, patch + 1))
+        if patch + columns < rows * columns:
+            edges.append((patch, patch + columns))
+    return tuple(edges)
+
+
+def check_players(
     players: Sequence[int], edges: Sequence[tuple[int, int]]
 ) -> dict[int, int]:
-    """Return the codes of every player's neighbours, if edges join all players.
+    """Return the codes of every player's neighbours, if they can form one tree.
 
     Raises:
-        ValueError: If an edge joins a player with itself or names an absent one, or
-            some players can't be reached from the others.
+        ValueError: If there are fewer than two players, an edge joins a player with
+            itself or names an absent one, or some players can't be reached.
     """
+    if len(players) < 2:
+        bad_value(
+            "inputs",
+            "of at least two players for a tree",
+            f"{len(players)}",
+            "pass a finer `feature_mask`",
+        )
     reach = dict.fromkeys(players, 0)
     for a, b in edges:
         if a == b or a not in reach or b not in reach:
@@ -194,14 +220,7 @@ def agglomerate(
         [(1, 2), (3, 4)]
     """
     check_criterion(criterion)
-    reach = check_connected(players, edges)
-    if len(reach) < 2:
-        bad_value(
-            "inputs",
-            "of at least two players for a tree",
-            f"{len(reach)}",
-            "pass a finer `feature_mask`",
-        )
+    reach = check_players(players, edges)
     return _grow(reach, contexts, criterion, tolerance or Tolerance(), beam)
 
 
