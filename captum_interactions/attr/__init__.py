@@ -7,6 +7,12 @@ from captum_interactions.attr.multivariate_result import (
     Block,
     MultivariateInteractionResult,
 )
+from captum_interactions.attr.prototypes import (
+    Prototypes,
+    prototype_records,
+    prototypes,
+    visualize_prototypes,
+)
 from captum_interactions.attr.results import Interaction, InteractionResult
 from captum_interactions.attr.shapley_interaction import (
     ShapleyInteraction,
@@ -24,6 +30,10 @@ __all__ = [
     "MultivariateInteraction",
     "MultivariateInteractionResult",
     "Block",
+    "Prototypes",
+    "prototypes",
+    "prototype_records",
+    "visualize_prototypes",
     "InteractionTree",
     "InteractionTreeResult",
     "InteractionNode",

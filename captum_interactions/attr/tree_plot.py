@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_tree"]
 
-_TOGETHER, _AGAINST = "#1a7f37", "#c0272d"
+_TOGETHER, _AGAINST, _NEITHER = "#1a7f37", "#c0272d", "#888888"
+# Interactions below this part of the strongest are drawn as none.
+_FAINT = 1e-3
 
 
 def plot_tree(root: Any, words: Sequence[str], ax: Axes | None = None) -> Axes:
@@ -41,7 +43,7 @@ def plot_tree(root: Any, words: Sequence[str], ax: Axes | None = None) -> Axes:
         _draw_word(ax, leaf, words[leaf.span[0]], place[leaf.span][0], largest)
     right = place[leaves[-1].span][0] + _room(words[leaves[-1].span[0]]) / 2
     ax.set_xlim(-0.1, right + 0.1)
-    ax.set_ylim(-0.75, _height(root) + 0.8)
+    ax.set_ylim(-0.75, _height(root) + 0.2)
     ax.set_axis_off()
     return ax
 
@@ -77,6 +79,8 @@ def _draw_merge(
     y = float(_height(node))
     strength = abs(node.b_between) / strongest
     colour = _TOGETHER if node.b_between >= 0 else _AGAINST
+    if strength < _FAINT:
+        colour = _NEITHER
     ax.plot(
         [x0, x0, x1, x1],
         [y0, y, y, y1],
@@ -90,10 +94,10 @@ def _draw_merge(
     middle = (x0 + x1) / 2
     ax.text(
         middle,
-        y + 0.1,
-        f"{node.b_between:+.2g}",
+        y - 0.1,
+        "0" if strength < _FAINT else f"{node.b_between:+.2g}",
         ha="center",
-        va="bottom",
+        va="top",
         fontsize=8,
         color=colour,
         zorder=4,

@@ -278,11 +278,11 @@ class InteractionTreeResult(InteractionResult):
             ValueError: If there is no such example or output, or not one word per
                 player.
         """
-        n = len(self.players)
-        if words is not None and len(words) != n:
-            bad_value("words", f"{n} texts, one per player", len(words), "see players")
+        n, root = len(self.players), self.root(example, output)
         labels = self.players.names if words is None else tuple(words)
-        return plot_tree(self.root(example, output), labels, ax)
+        if not root.span[-1] < len(labels) <= n:
+            bad_value("words", f"{n} texts, one per player", len(labels), "see players")
+        return plot_tree(root, labels, ax)
 
     def _nested(self, read: Callable[[int, tuple[int, ...]], Any]) -> list[Any]:
         lead = self.info.v_full.shape
