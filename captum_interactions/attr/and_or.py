@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -90,11 +89,11 @@ class AndInteractionResult(InteractionResult):
                 (min_order, max_order),
                 "orders are coalition sizes |S| here",
             )
-        sizes = coalition_sizes(n)
+        sizes = coalition_sizes(n, self.dividends.device)
         codes = ((sizes >= min_order) & (sizes <= largest)).nonzero()[:, 0]
         return self._ranked(
-            self.dividends[..., codes.to(self.dividends.device)],
-            _Members(codes.tolist()),
+            self.dividends[..., codes],
+            lambda position: coalition_members(int(codes[position])),
             k,
         )
 
@@ -173,19 +172,6 @@ class AndInteractionResult(InteractionResult):
             estimated=False,
             baseline_value=float(values[0]),
         )
-
-
-class _Members(Sequence[tuple[int, ...]]):
-    """Players of a list of codes, looked up one at a time (there may be 2**n)."""
-
-    def __init__(self, codes: list[int]) -> None:
-        self._codes = codes
-
-    def __len__(self) -> int:
-        return len(self._codes)
-
-    def __getitem__(self, index: Any) -> Any:
-        return coalition_members(self._codes[index])
 
 
 class AndInteraction(AbstractInteractionAttribution):

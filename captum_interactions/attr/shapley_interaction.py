@@ -62,7 +62,7 @@ class ShapleyInteractionResult(InteractionResult):
         """
         n = len(self.players)
         i, j = torch.triu_indices(n, n, offset=1).tolist()
-        return self._ranked(self.pairs[..., i, j], list(zip(i, j, strict=True)), k)
+        return self._ranked(self.pairs[..., i, j], lambda p: (i[p], j[p]), k)
 
     def to_shapiq(
         self, example: int = 0, output: tuple[int, ...] = ()

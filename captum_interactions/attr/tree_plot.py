@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_tree"]
 
-_TOGETHER, _AGAINST, _NEITHER = "#1a7f37", "#c0272d", "#888888"
+# Blue and vermilion are told apart by colour-blind readers as well.
+_TOGETHER, _AGAINST, _NEITHER = "#0072b2", "#d55e00", "#888888"
 # Interactions below this part of the strongest are drawn as none.
 _FAINT = 1e-3
 

@@ -1,8 +1,9 @@
 """From a model to v(S): players, masked inputs, value functions, evaluation."""
 
-from captum_interactions.games.game import Game, ModelGame, TableGame
+from captum_interactions.games.game import ModelGame
 from captum_interactions.games.masking import BaselineSet
 from captum_interactions.games.players import Players
+from captum_interactions.games.table_game import Game, TableGame
 from captum_interactions.games.text import TextPlayers, text_players
 from captum_interactions.games.value_functions import (
     ValueFunction,
