@@ -24,7 +24,7 @@ from captum.attr import (
 from captum_interactions import InteractionTree
 from captum_interactions.games import log_odds
 
-LONGEST = 14
+LONGEST = 12
 PART = 0.2
 SHUFFLES = 100
 
@@ -50,7 +50,11 @@ def attributions(model, ids, label):
             value, model.embed
         ).attribute(ids, sentiment.PAD * ids, target=label),
         "Shapley sampling": lambda: ShapleyValueSampling(value).attribute(
-            ids, sentiment.PAD, target=label, n_samples=25
+            ids,
+            sentiment.PAD,
+            target=label,
+            n_samples=25,
+            perturbations_per_eval=16,
         ),
     }
     found, seconds = {}, {}
@@ -138,15 +142,18 @@ def report(name, model, sentences):
         print(f"{method:22}{''.join(cells)}")
 
 
-def main(folder, count=200, epochs=2):
-    """Train both networks and print their tables."""
+NETWORKS = {"lstm": sentiment.Lstm, "transformer": sentiment.Transformer}
+
+
+def main(folder, names=tuple(NETWORKS), count=207, epochs=2):
+    """Train the networks and print their tables."""
     texts, labels = sentiment.read(folder, "train")
     numbers = sentiment.vocabulary(texts)
     train = [sentiment.encode(words, numbers) for words in texts]
     texts, dev_labels = sentiment.read(folder, "dev")
     dev = [sentiment.encode(words, numbers) for words in texts]
     short = [ids for ids in dev if 4 <= len(ids) <= LONGEST][:count]
-    for kind in (sentiment.Lstm, sentiment.Transformer):
+    for kind in (NETWORKS[name] for name in names):
         torch.manual_seed(0)
         model = sentiment.train(kind(len(numbers) + 2), train, labels, epochs)
         right = sentiment.accuracy(model, dev, dev_labels)

@@ -2,7 +2,7 @@
 
 python benchmarks/trees.py and-or [players]
 python benchmarks/trees.py archipelago
-python benchmarks/trees.py text FOLDER_WITH_SST2 [sentences]
+python benchmarks/trees.py text FOLDER_WITH_SST2 [lstm] [transformer]
 """
 
 from __future__ import annotations
@@ -131,7 +131,9 @@ def main(command, *arguments):
     elif command == "archipelago":
         archipelago()
     elif command == "text":
-        text_faithfulness.main(arguments[0], *map(int, arguments[1:]))
+        text_faithfulness.main(
+            arguments[0], arguments[1:] or tuple(text_faithfulness.NETWORKS)
+        )
     else:
         sys.exit(__doc__)
 

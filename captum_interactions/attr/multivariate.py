@@ -125,6 +125,9 @@ class MultivariateInteraction(AbstractInteractionAttribution):
     ) -> MultivariateInteractionResult:
         """B([A]), T([A]) and the partitions at B_max and B_min.
 
+        See :class:`~captum_interactions.games.ModelGame` for the forms that the
+        arguments take.
+
         Args:
             inputs: Input tensor or tuple of tensors, batch axis first.
             baselines: What replaces absent players.
@@ -148,8 +151,6 @@ class MultivariateInteraction(AbstractInteractionAttribution):
             generator: Source of randomness of sampling and learning. ``None`` starts
                 from a fixed seed, so that calls repeat; torch's global state is never
                 used.
-
-            See :class:`~captum_interactions.games.ModelGame` for the forms they take.
 
         Returns:
             The interactions and their partitions.

@@ -113,6 +113,9 @@ class InteractionTree(AbstractInteractionAttribution):
     ) -> InteractionTreeResult:
         """The tree of every example.
 
+        See :class:`~captum_interactions.games.ModelGame` for the forms that the
+        arguments take.
+
         Args:
             inputs: Input tensor or tuple of tensors, batch axis first.
             baselines: What replaces absent players.
@@ -134,8 +137,6 @@ class InteractionTree(AbstractInteractionAttribution):
             show_progress: Show a progress bar.
             generator: Source of randomness of sampling. ``None`` starts from a fixed
                 seed, so that calls repeat; torch's global state is never used.
-
-            See :class:`~captum_interactions.games.ModelGame` for the forms they take.
 
         Returns:
             The trees.

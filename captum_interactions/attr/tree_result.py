@@ -261,7 +261,7 @@ class InteractionTreeResult(InteractionResult):
     ) -> Axes:
         """Draw one tree: the sentence below, merges above it.
 
-        Lines are blue where the two sides cooperate and red where they work against
+        Lines are blue where the two sides cooperate and orange where they work against
         each other, the stronger the wider; numbers are ``b_between``. Words are shaded
         by their Shapley values.
 
