@@ -240,3 +240,41 @@ def merge_figures(game, constituents, a, b):
         "psi_inter": union - b_left - b_right - psi_intra,
         "phi": group_value(game, left | right, rest),
     }
+
+
+def contexts(n, without, size):
+    """All contexts of ``size`` players among the others."""
+    return [
+        frozenset(c) for c in combinations(sorted(set(range(n)) - set(without)), size)
+    ]
+
+
+def multi_order_interaction(game, i, j, m, n):
+    """Mean of Δv(i,j,S) over |S| = m, S ⊆ N∖{i,j}."""
+    values = [delta(game, i, j, s) for s in contexts(n, {i, j}, m)]
+    return sum(values) / len(values)
+
+
+def multi_order_shapley(game, i, m, n):
+    """Mean of v(S∪{i}) − v(S) over |S| = m, S ⊆ N∖{i}."""
+    values = [marginal(game, i, s) for s in contexts(n, {i}, m)]
+    return sum(values) / len(values)
+
+
+def mean_absolute_delta(game, i, j, m, n):
+    """Mean of |Δv(i,j,S)| over |S| = m."""
+    values = [abs(delta(game, i, j, s)) for s in contexts(n, {i, j}, m)]
+    return sum(values) / len(values)
+
+
+def delta_variance(game, i, j, m, n):
+    """Variance of Δv(i,j,S) over |S| = m."""
+    values = [delta(game, i, j, s) for s in contexts(n, {i, j}, m)]
+    mean = sum(values) / len(values)
+    return sum((value - mean) ** 2 for value in values) / len(values)
+
+
+def size_mean(game, k, n):
+    """Mean of v over |S| = k."""
+    values = [game(s) for s in contexts(n, (), k)]
+    return sum(values) / len(values)

@@ -2,6 +2,8 @@
 
 from captum_interactions.attr.and_or import AndInteraction, AndInteractionResult
 from captum_interactions.attr.base import AbstractInteractionAttribution
+from captum_interactions.attr.multi_order import MultiOrderInteraction
+from captum_interactions.attr.multi_order_result import MultiOrderInteractionResult
 from captum_interactions.attr.multivariate import MultivariateInteraction
 from captum_interactions.attr.multivariate_result import (
     Block,
@@ -25,6 +27,8 @@ __all__ = [
     "AbstractInteractionAttribution",
     "AndInteraction",
     "AndInteractionResult",
+    "MultiOrderInteraction",
+    "MultiOrderInteractionResult",
     "ShapleyInteraction",
     "ShapleyInteractionResult",
     "MultivariateInteraction",

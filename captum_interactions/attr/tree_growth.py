@@ -19,7 +19,7 @@ from captum_interactions.estimators.agglomeration import (
     run_together,
     sequence_edges,
 )
-from captum_interactions.estimators.contexts import (
+from captum_interactions.estimators.tree_contexts import (
     Contexts,
     ExactContexts,
     SampledContexts,

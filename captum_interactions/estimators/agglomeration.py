@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
-from captum_interactions.estimators.contexts import Contexts
+from captum_interactions.estimators.tree_contexts import Contexts
 from captum_interactions.functional import (
     MergeFigures,
     MergePlan,
@@ -212,7 +212,7 @@ def agglomerate(
         among ties are ours.
 
     Example:
-        >>> from captum_interactions.estimators.contexts import ExactContexts
+        >>> from captum_interactions.estimators.tree_contexts import ExactContexts
         >>> v = torch.tensor([0.0, 0, 0, 1, 0, 0, 0, 1])  # x0·x1
         >>> growth = agglomerate([0, 1, 2], [(0, 1), (1, 2)], ExactContexts())
         >>> [tree] = run_together([growth], lambda asked: [v[c] for c in asked])

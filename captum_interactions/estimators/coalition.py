@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
-from captum_interactions.estimators.contexts import shapley_subsets
+from captum_interactions.estimators.tree_contexts import shapley_subsets
 from captum_interactions.functional import (
     all_masks,
     coalition_sizes,
@@ -23,7 +23,7 @@ from captum_interactions.functional import (
     run_codes,
 )
 
-__all__ = ["BlockEstimates", "CoalitionPlan", "plan_coalition"]
+__all__ = ["BlockEstimates", "BlockPlan", "plan_coalition"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class BlockEstimates:
 
 
 @dataclass(frozen=True)
-class CoalitionPlan:
+class BlockPlan:
     """The coalitions to evaluate for one A, and where each value goes.
 
     Attributes:
@@ -111,7 +111,7 @@ def plan_coalition(
     budget: int,
     every_block: bool = False,
     generator: torch.Generator | None = None,
-) -> CoalitionPlan:
+) -> BlockPlan:
     """Choose contexts for a coalition within a budget.
 
     All 2^o contexts are taken, with their Shapley weights, if the budget holds them.
@@ -186,7 +186,7 @@ def _lay_out(
     weights: Tensor,  # (K,)
     enumerated: bool,
     orders: Tensor,  # (K, R, m)
-) -> CoalitionPlan:
+) -> BlockPlan:
     """List the distinct coalitions and remember where each came from."""
     m, many = len(members), len(contexts)
     others = [i for i in range(n_players) if i not in set(members)]
@@ -207,7 +207,7 @@ def _lay_out(
     masks, index = masks.roll(1, 0), (index + 1) % len(masks)
     _, blocks, chains = index.split([2, many * inside.shape[0], chain[..., 0].numel()])
     blocks = blocks.view(many, -1)
-    return CoalitionPlan(
+    return BlockPlan(
         members=tuple(members),
         block_codes=codes,
         masks=masks,

@@ -1,86 +1,86 @@
-"""Which pairs of players interact, from the two extreme contexts alone.
-
-A large AND leaves a pair's Δv at 0 in all contexts but those that hold nearly everyone,
-and a large OR in all but those that hold nearly no one. Random contexts of n players
-practically never are either, which is why sampled indices miss a 20-way AND. So Δv is
-taken in the empty context and in the one of all other players: orders m = 0 and
-m = n − 2 of the multi-order interaction.
-"""
+"""Which pairs to look at when there are too many: random ones, or neighbours."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
-from torch import Tensor
 
-from captum_interactions._checks import bad_value
+from captum_interactions._checks import bad_value, check_positive_int
 
-__all__ = ["PairPlan", "plan_corner_pairs"]
+__all__ = ["random_pairs", "neighbour_pairs"]
 
-
-@dataclass(frozen=True)
-class PairPlan:
-    """The coalitions with at most two players, and those that lack at most two.
-
-    Attributes:
-        masks: Distinct coalitions, ``(C, n)`` bool.
-        index: Where v of S∪{i,j}, S∪{i}, S∪{j} and S is, for the two contexts S,
-            ``(2, 4, n, n)``; the diagonal is not used.
-    """
-
-    masks: Tensor
-    index: Tensor
-
-    def read(
-        self,
-        values: Tensor,  # (*batch, C)
-    ) -> Tensor:
-        """Return Δv(i,j,S) for S = ∅ and S = N∖{i,j}, ``(*batch, 2, n, n)``."""
-        both, first, second, none = values[..., self.index].unbind(-3)
-        delta = both - first - second + none
-        return delta - torch.diag_embed(torch.diagonal(delta, dim1=-2, dim2=-1))
-
-    def strength(
-        self,
-        values: Tensor,  # (*batch, C)
-    ) -> Tensor:
-        """Mean square of Δv over the two contexts, ``(*batch, n, n)``.
-
-        In the units of the value function squared; symmetric, zero diagonal.
-        """
-        return self.read(values).square().mean(-3)
+Pairs = list[tuple[int, int]]
 
 
-def plan_corner_pairs(n_players: int) -> PairPlan:
-    """Plan the two extreme contexts of every pair: n² + n + 2 coalitions.
-
-    Args:
-        n_players: The number of players n, at least 2.
-
-    Returns:
-        The plan; fewer coalitions below 5 players, where the two contexts share some.
+def random_pairs(n: int, count: int, generator: torch.Generator | None = None) -> Pairs:
+    """Draw ``count`` different unordered pairs of n players.
 
     Raises:
-        ValueError: If there are fewer than two players.
-
-    References:
-        The contexts are those of Tsang, Rambhatla & Liu, "How does this interaction
-        affect me?" (NeurIPS 2020), ArchDetect.
+        ValueError: If there are fewer pairs than that.
 
     Example:
-        >>> plan = plan_corner_pairs(3)
-        >>> v = plan.masks.double()
-        >>> plan.strength(v[:, 0] * v[:, 1] * v[:, 2])[0].tolist()
-        [0.0, 0.5, 0.5]
+        >>> len(random_pairs(5, 4, torch.Generator().manual_seed(0)))
+        4
     """
-    if n_players < 2:
-        bad_value("n_players", "at least 2", n_players, "pairs need two players")
-    eye = torch.eye(n_players, dtype=torch.bool)
-    first = eye.unsqueeze(1).expand(n_players, n_players, n_players)
-    second = first.transpose(0, 1)
-    terms = torch.stack([first | second, first, second, torch.zeros_like(first)])
-    # With S = N∖{i,j}, S∪{i} is N∖{j}: complements of the same terms, in reverse.
-    rows = torch.stack([terms, ~terms.flip(0)])
-    masks, index = torch.unique(rows.flatten(0, -2), dim=0, return_inverse=True)
-    return PairPlan(masks=masks, index=index.view(rows.shape[:-1]))
+    every = torch.combinations(torch.arange(n))
+    return _draw(every, count, generator)
+
+
+def neighbour_pairs(
+    height: int,
+    width: int,
+    count: int | None = None,
+    *,
+    distance: int = 1,
+    generator: torch.Generator | None = None,
+) -> Pairs:
+    """Draw different pairs of cells of a grid that lie close to each other.
+
+    Cell (row, column) is player row·width + column. Two cells are neighbours if rows
+    and columns differ by at most ``distance``: 1 is the setting of Ren et al. (2021),
+    2 that of Deng et al. (2022). The authors draw a cell and clamp its partner to the
+    grid, which prefers cells at the border; here every neighbouring pair is equally
+    likely.
+
+    Args:
+        height: Rows of the grid.
+        width: Columns of the grid.
+        count: How many pairs; None for all.
+        distance: Largest distance in rows and in columns.
+        generator: Source of randomness.
+
+    Returns:
+        Pairs (i, j) with i < j.
+
+    Raises:
+        ValueError: If there are fewer such pairs than ``count``.
+
+    Example:
+        >>> neighbour_pairs(1, 3)
+        [(0, 1), (1, 2)]
+    """
+    check_positive_int("distance", distance, "1 means the eight adjacent cells")
+    players = torch.arange(height * width)
+    rows, columns = players // width, players % width
+    apart = torch.maximum(
+        (rows[:, None] - rows).abs(), (columns[:, None] - columns).abs()
+    )
+    close = ((apart <= distance) & (players[:, None] < players)).nonzero()
+    return _draw(close, len(close) if count is None else count, generator)
+
+
+def _draw(
+    candidates: torch.Tensor, count: int, generator: torch.Generator | None
+) -> Pairs:
+    if not 1 <= count <= len(candidates):
+        bad_value(
+            "count",
+            f"in 1..{len(candidates)}",
+            count,
+            f"there are {len(candidates)} different pairs",
+        )
+    chosen = candidates
+    if count < len(candidates):
+        device = generator.device if generator is not None else None
+        order = torch.randperm(len(candidates), generator=generator, device=device)
+        chosen = candidates[order[:count].cpu()]
+    return [(int(i), int(j)) for i, j in chosen.tolist()]

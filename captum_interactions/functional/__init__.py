@@ -22,6 +22,18 @@ from captum_interactions.functional.moebius import (
     superset_zeta,
     zeta,
 )
+from captum_interactions.functional.multi_order import (
+    multi_order_interaction,
+    multi_order_interaction_from_and,
+    multi_order_interaction_from_or,
+    multi_order_interaction_from_terms,
+    multi_order_shapley,
+    multi_order_shapley_from_and,
+    multi_order_shapley_from_or,
+    multi_order_shapley_from_terms,
+    order_utility,
+    size_means,
+)
 from captum_interactions.functional.multivariate import (
     block_interactions,
     coalition_values,
@@ -30,6 +42,21 @@ from captum_interactions.functional.multivariate import (
     partition_extremes,
     partition_interaction,
     read_coalition,
+)
+from captum_interactions.functional.orders import (
+    context_variances,
+    debiased_strength,
+    disentanglement_floor,
+    disentanglement_ratios,
+    matrices_from_pairs,
+    mean_absolute_deltas,
+    null_strength,
+    order_strength,
+    positive_ratio,
+    read_pairs,
+    resolve_orders,
+    resolve_pairs,
+    upper_pairs,
 )
 from captum_interactions.functional.partitions import (
     PartitionOptimum,
@@ -56,6 +83,7 @@ from captum_interactions.functional.shapley import (
 )
 from captum_interactions.functional.sums import (
     pair_sums,
+    pair_sums_by_size,
     player_sums,
     weight_by_size,
 )
@@ -113,7 +141,31 @@ __all__ = [
     "merge_plan",
     "merge_figures",
     "shapley_contexts",
+    "multi_order_interaction",
+    "multi_order_interaction_from_and",
+    "multi_order_interaction_from_or",
+    "multi_order_interaction_from_terms",
+    "multi_order_shapley",
+    "multi_order_shapley_from_and",
+    "multi_order_shapley_from_or",
+    "multi_order_shapley_from_terms",
+    "order_utility",
+    "size_means",
+    "resolve_orders",
+    "resolve_pairs",
+    "upper_pairs",
+    "read_pairs",
+    "matrices_from_pairs",
+    "context_variances",
+    "mean_absolute_deltas",
+    "order_strength",
+    "debiased_strength",
+    "null_strength",
+    "positive_ratio",
+    "disentanglement_ratios",
+    "disentanglement_floor",
     "player_sums",
     "pair_sums",
+    "pair_sums_by_size",
     "weight_by_size",
 ]

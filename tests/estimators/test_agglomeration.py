@@ -15,7 +15,7 @@ from captum_interactions.estimators import (
     run_together,
     sequence_edges,
 )
-from captum_interactions.estimators.contexts import shapley_subsets
+from captum_interactions.estimators.tree_contexts import shapley_subsets
 from tests import reference
 
 

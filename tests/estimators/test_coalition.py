@@ -7,7 +7,7 @@ import torch
 
 from captum_interactions import functional as F
 from captum_interactions.estimators import plan_coalition
-from captum_interactions.estimators.contexts import shapley_subsets
+from captum_interactions.estimators.tree_contexts import shapley_subsets
 
 
 def estimate(v, members, **options):
