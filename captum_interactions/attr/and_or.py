@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ from captum_interactions.functional import (
     coalition_sizes,
     masks_to_codes,
     moebius,
+    multi_order_interaction_from_and,
     pair_index_from_and,
+    resolve_orders,
     shapley_values_from_and,
     zeta,
 )
@@ -62,6 +65,23 @@ class AndInteractionResult(InteractionResult):
             Symmetric matrices ``(batch, *outputs, n, n)``.
         """
         return self._returned(pair_index_from_and(self.dividends, index))
+
+    def multi_order(self, orders: Sequence[int | float] | None = None) -> Tensor:
+        """Multi-order interactions I^(m)(i,j); order m is the context size here.
+
+        Args:
+            orders: Context sizes in 0..n−2, or fractions of n − 2 as floats; ``None``
+                means all of them.
+
+        Returns:
+            Symmetric matrices ``(batch, *outputs, len(orders), n, n)``.
+
+        Raises:
+            ValueError: If an order is out of range.
+        """
+        chosen = resolve_orders(orders, len(self.players))
+        every = multi_order_interaction_from_and(self.dividends)
+        return self._returned(every[..., chosen, :, :])
 
     def top_k(
         self, k: int = 10, min_order: int = 1, max_order: int | None = None

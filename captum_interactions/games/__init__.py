@@ -11,6 +11,7 @@ from captum_interactions.games.layers import (
 from captum_interactions.games.masking import BaselineSet
 from captum_interactions.games.players import Players
 from captum_interactions.games.table_game import Game, TableGame
+from captum_interactions.games.text import TextPlayers, text_players
 from captum_interactions.games.value_functions import (
     ValueFunction,
     log_odds,
@@ -26,6 +27,8 @@ __all__ = [
     "TableGame",
     "Players",
     "BaselineSet",
+    "TextPlayers",
+    "text_players",
     "ValueFunction",
     "logit",
     "log_odds",

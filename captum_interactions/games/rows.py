@@ -177,7 +177,8 @@ class _Columns(NamedTuple):
         if self.elements is None:
             self.place.copy_(values)
         else:
-            self.place[..., self.elements] = values
+            spread = values.expand(*self.place.shape[:-1], -1)
+            self.place.index_copy_(-1, self.elements, spread)
 
 
 def _as_slice(elements: Tensor) -> slice | None:

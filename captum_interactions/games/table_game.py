@@ -35,6 +35,7 @@ class TableGame:
         ValueError: If the last axis is not a power of two long.
 
     Example:
+        >>> import torch
         >>> game = TableGame(torch.tensor([0.0, 1.0, 2.0, 5.0]))
         >>> game(torch.tensor([[True, True], [False, True]])).tolist()
         [5.0, 2.0]

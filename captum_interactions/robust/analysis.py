@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
-from captum_interactions.functional import coalition_sizes
+from captum_interactions.functional import size_means
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games import Game
 
@@ -79,7 +79,7 @@ def cutout_expectation(
     n = game.n_players
     if n_samples is None:
         table = game.table()
-        values = _size_means(table.to(accumulation_dtype(table.device)))
+        values = size_means(table.to(accumulation_dtype(table.device)))
         return CutoutCurve(values, torch.zeros_like(values))
     if check_positive_int("n_samples", n_samples, "or None for all coalitions") < 2:
         bad_value("n_samples", "at least 2", n_samples, "errors need two")
@@ -226,14 +226,6 @@ def leave_one_out_statistics(game: Game) -> LeaveOneOutStatistics:
         iqr=high - low,
         mad=(scores - median).abs().quantile(0.5, dim=-1),
     )
-
-
-def _size_means(table: Tensor) -> Tensor:
-    """v̄(k) of a table, ``(*batch, n + 1)``."""
-    n = table.shape[-1].bit_length() - 1
-    sizes = coalition_sizes(n, table.device)
-    sums = table.new_zeros(*table.shape[:-1], n + 1).index_add(-1, sizes, table)
-    return sums / sizes.bincount()
 
 
 def _coalitions_of_size(
