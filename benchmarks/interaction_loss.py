@@ -94,7 +94,9 @@ def steered(x, y, held_out, truth):
         "encourage(.3, .7)": (0.3, 0.7, "encourage"),
         "suppress(.7, 1)": (0.7, 1.0, "suppress"),
     }
-    print("\nSteering on 4 by 4 cells: share of each order in Σ_m |mean I^(m)|, m = 0..14")
+    print(
+        "\nSteering on 4 by 4 cells: share of each order in Σ_m |mean I^(m)|, m = 0..14"
+    )
     for name, preset in presets.items():
         shares, accuracy = [], []
         for seed in SEEDS:

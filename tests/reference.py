@@ -165,6 +165,8 @@ def mean_pair_interaction(game, n):
     """Mean of I(i,j) over ordered pairs of different players."""
     pairs = [frozenset({i, j}) for i in range(n) for j in range(n) if i != j]
     return sum(shapley_interaction(game, pair, n) for pair in pairs) / len(pairs)
+
+
 def and_or_value(and_terms, or_terms, constant=0):
     """V(T) = constant + Σ_{S⊆T} I_and(S) + Σ_{S∩T≠∅} I_or(S), from lists of terms."""
     return lambda coalition: (
