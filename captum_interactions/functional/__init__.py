@@ -5,7 +5,12 @@ player i. Everything is linear in the table, differentiable, and batched over an
 leading axes.
 """
 
-from captum_interactions.functional.and_or import or_interactions, or_reconstruction
+from captum_interactions.functional.and_or import (
+    merge_singletons,
+    or_interactions,
+    or_reconstruction,
+)
+from captum_interactions.functional.and_or_split import AndOrSplit, and_or_split
 from captum_interactions.functional.coalitions import (
     all_masks,
     coalition_code,
@@ -34,6 +39,23 @@ from captum_interactions.functional.multi_order import (
     order_utility,
     size_means,
 )
+from captum_interactions.functional.multivariate import (
+    block_interactions,
+    coalition_values,
+    elementary_components,
+    multivariate_interaction,
+    partition_extremes,
+    partition_interaction,
+    read_coalition,
+)
+from captum_interactions.functional.or_indices import (
+    and_from_or,
+    banzhaf_values_from_or,
+    leave_one_out_from_or,
+    or_from_and,
+    set_index_from_or,
+    shapley_values_from_or,
+)
 from captum_interactions.functional.orders import (
     context_variances,
     debiased_strength,
@@ -48,6 +70,13 @@ from captum_interactions.functional.orders import (
     resolve_orders,
     resolve_pairs,
     upper_pairs,
+)
+from captum_interactions.functional.partitions import (
+    PartitionOptimum,
+    best_run_partition,
+    best_set_partition,
+    partition_blocks,
+    run_codes,
 )
 from captum_interactions.functional.shapley import (
     and_from_walsh,
@@ -65,11 +94,32 @@ from captum_interactions.functional.shapley import (
     shapley_values_from_and,
     walsh_coefficients,
 )
+from captum_interactions.functional.sparsity import (
+    explained_ratio,
+    net_explained_ratio,
+    noise_floor,
+    r_squared,
+    salient_interactions,
+    signed_order_strength,
+    terms_for_share,
+)
 from captum_interactions.functional.sums import (
     pair_sums,
     pair_sums_by_size,
     player_sums,
     weight_by_size,
+)
+from captum_interactions.functional.tree import (
+    MergeFigures,
+    MergePlan,
+    merge_figures,
+    merge_plan,
+    shapley_contexts,
+)
+from captum_interactions.functional.truncated import (
+    n_small_coalitions,
+    small_coalitions,
+    truncated_moebius,
 )
 
 __all__ = [
@@ -87,6 +137,25 @@ __all__ = [
     "superset_zeta",
     "or_interactions",
     "or_reconstruction",
+    "merge_singletons",
+    "and_or_split",
+    "AndOrSplit",
+    "and_from_or",
+    "or_from_and",
+    "shapley_values_from_or",
+    "banzhaf_values_from_or",
+    "leave_one_out_from_or",
+    "set_index_from_or",
+    "n_small_coalitions",
+    "small_coalitions",
+    "truncated_moebius",
+    "explained_ratio",
+    "net_explained_ratio",
+    "r_squared",
+    "terms_for_share",
+    "signed_order_strength",
+    "noise_floor",
+    "salient_interactions",
     "shapley_values",
     "shapley_values_from_and",
     "banzhaf_values",
@@ -101,6 +170,23 @@ __all__ = [
     "leave_one_out",
     "walsh_coefficients",
     "and_from_walsh",
+    "coalition_values",
+    "elementary_components",
+    "block_interactions",
+    "multivariate_interaction",
+    "partition_interaction",
+    "partition_extremes",
+    "read_coalition",
+    "PartitionOptimum",
+    "run_codes",
+    "best_run_partition",
+    "best_set_partition",
+    "partition_blocks",
+    "MergeFigures",
+    "MergePlan",
+    "merge_plan",
+    "merge_figures",
+    "shapley_contexts",
     "multi_order_interaction",
     "multi_order_interaction_from_and",
     "multi_order_interaction_from_or",
