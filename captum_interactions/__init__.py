@@ -4,17 +4,23 @@ from captum_interactions import functional, games, interop, metrics, visualizati
 from captum_interactions.attr import (
     AndInteraction,
     AndOrInteraction,
+    InteractionTree,
     MultiOrderInteraction,
+    MultivariateInteraction,
     ShapleyInteraction,
 )
+from captum_interactions.comparison import compare_attributions
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AndInteraction",
     "AndOrInteraction",
+    "InteractionTree",
     "MultiOrderInteraction",
+    "MultivariateInteraction",
     "ShapleyInteraction",
+    "compare_attributions",
     "functional",
     "games",
     "interop",

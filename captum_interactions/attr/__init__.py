@@ -9,6 +9,17 @@ from captum_interactions.attr.and_or_split import (
 from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.attr.multi_order import MultiOrderInteraction
 from captum_interactions.attr.multi_order_result import MultiOrderInteractionResult
+from captum_interactions.attr.multivariate import MultivariateInteraction
+from captum_interactions.attr.multivariate_result import (
+    Block,
+    MultivariateInteractionResult,
+)
+from captum_interactions.attr.prototypes import (
+    Prototypes,
+    prototype_records,
+    prototypes,
+    visualize_prototypes,
+)
 from captum_interactions.attr.results import Interaction, InteractionResult
 from captum_interactions.attr.shapley_interaction import (
     ShapleyInteraction,
@@ -18,6 +29,8 @@ from captum_interactions.attr.sparse import (
     SparseInteractionResult,
     TruncatedAndInteraction,
 )
+from captum_interactions.attr.tree import InteractionTree
+from captum_interactions.attr.tree_result import InteractionNode, InteractionTreeResult
 
 __all__ = [
     "AbstractInteractionAttribution",
@@ -32,6 +45,16 @@ __all__ = [
     "ShapleyInteractionResult",
     "SparseInteractionResult",
     "TruncatedAndInteraction",
+    "MultivariateInteraction",
+    "MultivariateInteractionResult",
+    "Block",
+    "Prototypes",
+    "prototypes",
+    "prototype_records",
+    "visualize_prototypes",
+    "InteractionTree",
+    "InteractionTreeResult",
+    "InteractionNode",
     "Interaction",
     "InteractionResult",
 ]

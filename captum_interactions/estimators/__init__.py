@@ -3,6 +3,26 @@
 Nothing here knows a model: plans are masks, estimates are functions of values.
 """
 
+from captum_interactions.estimators.agglomeration import (
+    Agglomeration,
+    Criterion,
+    Merge,
+    Tolerance,
+    agglomerate,
+    grid_edges,
+    run_together,
+    sequence_edges,
+)
+from captum_interactions.estimators.block_partitions import (
+    BlockReading,
+    block_codes,
+    read_blocks,
+)
+from captum_interactions.estimators.coalition import (
+    BlockEstimates,
+    BlockPlan,
+    plan_coalition,
+)
 from captum_interactions.estimators.completed import CompletedTable, complete_table
 from captum_interactions.estimators.contexts import (
     ChainEstimate,
@@ -10,6 +30,11 @@ from captum_interactions.estimators.contexts import (
     paired_contexts,
     sample_chains,
     sample_pairs,
+)
+from captum_interactions.estimators.corner_pairs import PairPlan, plan_corner_pairs
+from captum_interactions.estimators.learned_partition import (
+    LearnedPartition,
+    learn_partition,
 )
 from captum_interactions.estimators.pairs import neighbour_pairs, random_pairs
 from captum_interactions.estimators.pilot import PILOT_SHARE, reuse_is_better
@@ -20,6 +45,7 @@ from captum_interactions.estimators.plan import (
     smallest_budget,
     stratified_codes,
 )
+from captum_interactions.estimators.tree_contexts import ExactContexts, SampledContexts
 
 __all__ = [
     "MAX_TABLE_PLAYERS",
@@ -38,4 +64,24 @@ __all__ = [
     "sample_pairs",
     "smallest_budget",
     "stratified_codes",
+    "Agglomeration",
+    "Criterion",
+    "ExactContexts",
+    "Merge",
+    "SampledContexts",
+    "Tolerance",
+    "agglomerate",
+    "run_together",
+    "sequence_edges",
+    "grid_edges",
+    "BlockEstimates",
+    "BlockPlan",
+    "plan_coalition",
+    "BlockReading",
+    "block_codes",
+    "read_blocks",
+    "LearnedPartition",
+    "learn_partition",
+    "PairPlan",
+    "plan_corner_pairs",
 ]

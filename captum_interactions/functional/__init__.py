@@ -39,6 +39,15 @@ from captum_interactions.functional.multi_order import (
     order_utility,
     size_means,
 )
+from captum_interactions.functional.multivariate import (
+    block_interactions,
+    coalition_values,
+    elementary_components,
+    multivariate_interaction,
+    partition_extremes,
+    partition_interaction,
+    read_coalition,
+)
 from captum_interactions.functional.or_indices import (
     and_from_or,
     banzhaf_values_from_or,
@@ -61,6 +70,13 @@ from captum_interactions.functional.orders import (
     resolve_orders,
     resolve_pairs,
     upper_pairs,
+)
+from captum_interactions.functional.partitions import (
+    PartitionOptimum,
+    best_run_partition,
+    best_set_partition,
+    partition_blocks,
+    run_codes,
 )
 from captum_interactions.functional.shapley import (
     and_from_walsh,
@@ -92,6 +108,13 @@ from captum_interactions.functional.sums import (
     pair_sums_by_size,
     player_sums,
     weight_by_size,
+)
+from captum_interactions.functional.tree import (
+    MergeFigures,
+    MergePlan,
+    merge_figures,
+    merge_plan,
+    shapley_contexts,
 )
 from captum_interactions.functional.truncated import (
     n_small_coalitions,
@@ -147,6 +170,23 @@ __all__ = [
     "leave_one_out",
     "walsh_coefficients",
     "and_from_walsh",
+    "coalition_values",
+    "elementary_components",
+    "block_interactions",
+    "multivariate_interaction",
+    "partition_interaction",
+    "partition_extremes",
+    "read_coalition",
+    "PartitionOptimum",
+    "run_codes",
+    "best_run_partition",
+    "best_set_partition",
+    "partition_blocks",
+    "MergeFigures",
+    "MergePlan",
+    "merge_plan",
+    "merge_figures",
+    "shapley_contexts",
     "multi_order_interaction",
     "multi_order_interaction_from_and",
     "multi_order_interaction_from_or",

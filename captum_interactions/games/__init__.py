@@ -4,6 +4,7 @@ from captum_interactions.games.game import ModelGame
 from captum_interactions.games.masking import BaselineSet
 from captum_interactions.games.players import Players
 from captum_interactions.games.table_game import Game, TableGame
+from captum_interactions.games.text import TextPlayers, text_players
 from captum_interactions.games.value_functions import (
     ValueFunction,
     log_odds,
@@ -19,6 +20,8 @@ __all__ = [
     "TableGame",
     "Players",
     "BaselineSet",
+    "TextPlayers",
+    "text_players",
     "ValueFunction",
     "logit",
     "log_odds",
