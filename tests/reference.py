@@ -144,6 +144,15 @@ def walsh_coefficient(game, coalition, n):
     return sum((-1) ** len(coalition & t) * game(t) for t in subsets(range(n))) / 2**n
 
 
+def and_or_value(and_terms, or_terms, constant=0):
+    """V(T) = constant + Σ_{S⊆T} I_and(S) + Σ_{S∩T≠∅} I_or(S), from lists of terms."""
+    return lambda coalition: (
+        constant
+        + sum(w for members, w in and_terms.items() if members <= coalition)
+        + sum(w for members, w in or_terms.items() if members & coalition)
+    )
+
+
 def block_value(game, block, coalition, n):
     """φ_A(C): C plays as one player against N∖A, the rest of A stays absent."""
     others = set(range(n)) - set(coalition)

@@ -1,6 +1,11 @@
 """Captum attribution classes, and the results they return."""
 
 from captum_interactions.attr.and_or import AndInteraction, AndInteractionResult
+from captum_interactions.attr.and_or_split import (
+    AndOrInteraction,
+    AndOrInteractionResult,
+    AndOrTerm,
+)
 from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.attr.multi_order import MultiOrderInteraction
 from captum_interactions.attr.multi_order_result import MultiOrderInteractionResult
@@ -20,6 +25,10 @@ from captum_interactions.attr.shapley_interaction import (
     ShapleyInteraction,
     ShapleyInteractionResult,
 )
+from captum_interactions.attr.sparse import (
+    SparseInteractionResult,
+    TruncatedAndInteraction,
+)
 from captum_interactions.attr.tree import InteractionTree
 from captum_interactions.attr.tree_result import InteractionNode, InteractionTreeResult
 
@@ -27,10 +36,15 @@ __all__ = [
     "AbstractInteractionAttribution",
     "AndInteraction",
     "AndInteractionResult",
+    "AndOrInteraction",
+    "AndOrInteractionResult",
+    "AndOrTerm",
     "MultiOrderInteraction",
     "MultiOrderInteractionResult",
     "ShapleyInteraction",
     "ShapleyInteractionResult",
+    "SparseInteractionResult",
+    "TruncatedAndInteraction",
     "MultivariateInteraction",
     "MultivariateInteractionResult",
     "Block",

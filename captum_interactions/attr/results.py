@@ -132,10 +132,10 @@ class InteractionResult(ABC):
         return replace(self, info=info)
 
     def save(self, path: str | Path) -> None:
-        """Write the result to a ``.npz`` file of plain arrays, without pickle.
+        """Write the result as a numpy archive of plain arrays, without pickle.
 
         Args:
-            path: File to write; numpy appends ``.npz`` if it is missing.
+            path: File to write, by convention ending in ``.npz``.
         """
         write_npz(self, path)
 

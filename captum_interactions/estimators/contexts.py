@@ -145,7 +145,7 @@ def sample_pairs(
     orders: Sequence[int],
     contexts: Sequence[int],
     *,
-    control: Callable[[Tensor], Tensor] | None = None,
+    control: tuple[Evaluate, Tensor] | None = None,
     generator: torch.Generator | None = None,
 ) -> PairEstimate:
     """Sample Δv(i,j,S) for each pair and order, in blocks of bounded memory.
@@ -156,9 +156,9 @@ def sample_pairs(
         pairs: Pairs (i, j).
         orders: Context sizes m.
         contexts: Contexts per order; an order whose contexts are all visited is exact.
-        control: A cheap game close to the real one; its Δv are subtracted from every
-            sample (not from ``mean_absolute``), so the mean returned is that of the
-            difference.
+        control: A cheap game close to the real one, and its exact I^(m),
+            ``(*lead, orders, pairs)``. Where that lowers the variance, its Δv are
+            subtracted from the samples and its I^(m) is added back.
         generator: Source of randomness.
 
     Returns:
@@ -190,12 +190,16 @@ def sample_pairs(
             plan = distinct(masks)
             evaluations += len(plan.masks)
             delta = _deltas(plan.read(evaluate(plan.masks)), len(block))
-            shift = (
-                torch.zeros_like(delta)
-                if control is None
-                else _deltas(plan.read(control(plan.masks)), len(block))
-            )
-            row.append(_moments(delta, shift, exact=count == comb(n - 2, order)))
+            exact = count == comb(n - 2, order)
+            moments = _moments(delta, delta, exact)
+            if control is not None:
+                game, means = control
+                rest = delta - _deltas(plan.read(game(plan.masks)), len(block))
+                helped = _moments(rest, delta, exact)
+                if helped[1].square().sum() < moments[1].square().sum():
+                    known = means[..., len(columns), start : start + per_block]
+                    moments = helped[0] + known, helped[1], helped[2]
+            row.append(moments)
         columns.append([torch.cat(parts, -1) for parts in zip(*row, strict=True)])
     mean, error, absolute = (
         torch.stack(parts, dim=-2) for parts in zip(*columns, strict=True)
@@ -209,10 +213,12 @@ def _deltas(values: Tensor, n_pairs: int) -> Tensor:
     return (both - first - second + neither).unflatten(-1, (n_pairs, -1))
 
 
-def _moments(delta: Tensor, shift: Tensor, *, exact: bool) -> tuple[Tensor, ...]:
-    rest = delta - shift
-    mean, count = rest.mean(-1), rest.shape[-1]
-    error = torch.zeros_like(mean) if exact else rest.std(-1, correction=1) / count**0.5
+def _moments(
+    samples: Tensor, delta: Tensor, exact: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, its standard error, and the mean of |Δv|, over the last axis."""
+    mean, count = samples.mean(-1), samples.shape[-1]
+    error = torch.zeros_like(mean) if exact else samples.std(-1) / count**0.5
     return mean, error, delta.abs().mean(-1)
 
 

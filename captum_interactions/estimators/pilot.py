@@ -16,17 +16,18 @@ from torch import Tensor
 from captum_interactions.estimators.completed import CompletedTable
 from captum_interactions.functional.orders import context_variances
 
-__all__ = ["PILOT_SHARE", "reuse_is_better"]
+__all__ = ["PILOT_SHARE", "promises_less", "reuse_is_better"]
 
 # Share of the budget spent before the choice; what paired sampling loses by it stays
 # under a fifth.
 PILOT_SHARE = 0.15
 _DRAWS = 8
+_MARGIN = 2.0
 
 
 def reuse_is_better(
     pilot: CompletedTable,
-    errors: Tensor,  # (*lead, orders, pairs)
+    reuse: Tensor,  # (*lead, orders, pairs)
     pairs: Sequence[tuple[int, int]],
     orders: Sequence[int],
     contexts: Sequence[int],
@@ -34,13 +35,14 @@ def reuse_is_better(
     """Compare the predicted mean squared errors of both ways to spend the budget.
 
     Paired sampling: Var_S(Δv)/K, the variance taken over the table's uncertainty too.
-    Reuse: the pilot's squared standard errors, shrunk as 1/budget. Surrogates learn
-    faster than that, so the comparison leans towards paired sampling where it is
-    close, which then has the pilot's table as its control variate.
+    Reuse: the pilot's squared standard errors, shrunk as 1/budget. A pilot that is
+    wrong about its errors must not cost much, so reuse has to promise half the error;
+    otherwise the pilot's table still serves paired sampling as a control variate, and
+    whatever that evaluates goes into a table again.
 
     Args:
         pilot: The table completed from the pilot's share of the budget.
-        errors: Its standard errors for the pairs and orders wanted.
+        reuse: Squared error that reuse promises for the pairs and orders wanted.
         pairs: The pairs.
         orders: The context sizes.
         contexts: Contexts per order that paired sampling could afford.
@@ -55,8 +57,12 @@ def reuse_is_better(
     counts = torch.tensor(list(contexts)).to(spread).view(-1, 1)
     exact = torch.tensor(list(contexts)) == _available(pilot.table, orders)
     paired = torch.where(exact.to(spread.device).view(-1, 1), 0.0, spread / counts)
-    reuse = errors.square() * PILOT_SHARE
-    return bool(reuse.mean() <= paired.mean())
+    return promises_less(reuse, paired)
+
+
+def promises_less(reuse: Tensor, paired: Tensor) -> bool:
+    """Whether a completed table promises less than half the squared error."""
+    return bool(_MARGIN * reuse.mean() <= paired.mean())
 
 
 def _available(table: Tensor, orders: Sequence[int]) -> Tensor:

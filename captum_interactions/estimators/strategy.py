@@ -18,7 +18,11 @@ from captum_interactions.estimators.contexts import (
     paired_contexts,
     sample_pairs,
 )
-from captum_interactions.estimators.pilot import PILOT_SHARE, reuse_is_better
+from captum_interactions.estimators.pilot import (
+    PILOT_SHARE,
+    promises_less,
+    reuse_is_better,
+)
 from captum_interactions.estimators.plan import (
     MAX_TABLE_PLAYERS,
     own_generator,
@@ -147,7 +151,7 @@ def _piloted(
     orders: Sequence[int],
     budget: int,
     contexts: list[int],
-    generator: torch.Generator | None,
+    generator: torch.Generator,
 ) -> CompletedTable | PairEstimate:
     size = max(smallest_budget(n), round(PILOT_SHARE * budget))
     codes = stratified_codes(n, size, generator)
@@ -160,7 +164,8 @@ def _piloted(
         )
 
     surrogate, errors = pilot.read(reading)
-    if reuse_is_better(pilot, errors, pairs, orders, contexts):
+    spent = len(codes) / budget
+    if reuse_is_better(pilot, spent * errors.square(), pairs, orders, contexts):
         rest = stratified_codes(n, budget, generator)
         rest = rest[~torch.isin(rest, codes)][: budget - len(codes)]
         more = evaluate(codes_to_masks(rest, n))
@@ -174,11 +179,36 @@ def _piloted(
     def control(masks: Tensor) -> Tensor:
         return pilot.table[..., masks_to_codes(masks).to(pilot.table.device)]
 
+    seen: list[tuple[Tensor, Tensor]] = [(codes, values)]
+
+    def remembered(masks: Tensor) -> Tensor:
+        fresh = evaluate(masks)
+        seen.append((masks_to_codes(masks), fresh))
+        return fresh
+
     drawn = sample_pairs(
-        evaluate, n, pairs, orders, contexts, control=control, generator=generator
+        remembered,
+        n,
+        pairs,
+        orders,
+        contexts,
+        control=(control, surrogate),
+        generator=generator,
     )
-    return replace(
-        drawn,
-        mean=drawn.mean + surrogate,
-        n_evaluations=drawn.n_evaluations + len(codes),
-    )
+    # What was drawn for single pairs completes a table too, often a better one.
+    table = _completed_from(seen, n, generator)
+    promised = table.error(reading).square()
+    if promises_less(promised, drawn.std_error.square()):
+        return table
+    return replace(drawn, n_evaluations=drawn.n_evaluations + len(codes))
+
+
+def _completed_from(
+    seen: list[tuple[Tensor, Tensor]], n: int, generator: torch.Generator
+) -> CompletedTable:
+    every = torch.cat([codes for codes, _ in seen])
+    values = torch.cat([values for _, values in seen], dim=-1)
+    codes, index = every.unique(return_inverse=True)
+    first = torch.empty_like(codes)
+    first[index] = torch.arange(len(every))  # any of the equal values will do
+    return complete_table(codes, values[..., first], n, generator=generator)

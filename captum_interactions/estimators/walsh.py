@@ -32,7 +32,7 @@ from captum_interactions.functional import coalition_sizes, codes_to_masks
 __all__ = ["WalshPrior", "fit_prior", "Completion", "walsh_transform"]
 
 # The hyper-parameters are fitted on at most this many values (N³ per step).
-_FIT_ROWS = 384
+_FIT_ROWS = 256
 _FIT_STEPS = 40
 # Up to here one Cholesky factor, beyond it conjugate gradients.
 _DIRECT_ROWS = 2048

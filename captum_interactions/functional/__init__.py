@@ -5,7 +5,12 @@ player i. Everything is linear in the table, differentiable, and batched over an
 leading axes.
 """
 
-from captum_interactions.functional.and_or import or_interactions, or_reconstruction
+from captum_interactions.functional.and_or import (
+    merge_singletons,
+    or_interactions,
+    or_reconstruction,
+)
+from captum_interactions.functional.and_or_split import AndOrSplit, and_or_split
 from captum_interactions.functional.coalitions import (
     all_masks,
     coalition_code,
@@ -42,6 +47,14 @@ from captum_interactions.functional.multivariate import (
     partition_extremes,
     partition_interaction,
     read_coalition,
+)
+from captum_interactions.functional.or_indices import (
+    and_from_or,
+    banzhaf_values_from_or,
+    leave_one_out_from_or,
+    or_from_and,
+    set_index_from_or,
+    shapley_values_from_or,
 )
 from captum_interactions.functional.orders import (
     context_variances,
@@ -81,6 +94,15 @@ from captum_interactions.functional.shapley import (
     shapley_values_from_and,
     walsh_coefficients,
 )
+from captum_interactions.functional.sparsity import (
+    explained_ratio,
+    net_explained_ratio,
+    noise_floor,
+    r_squared,
+    salient_interactions,
+    signed_order_strength,
+    terms_for_share,
+)
 from captum_interactions.functional.sums import (
     pair_sums,
     pair_sums_by_size,
@@ -93,6 +115,11 @@ from captum_interactions.functional.tree import (
     merge_figures,
     merge_plan,
     shapley_contexts,
+)
+from captum_interactions.functional.truncated import (
+    n_small_coalitions,
+    small_coalitions,
+    truncated_moebius,
 )
 
 __all__ = [
@@ -110,6 +137,25 @@ __all__ = [
     "superset_zeta",
     "or_interactions",
     "or_reconstruction",
+    "merge_singletons",
+    "and_or_split",
+    "AndOrSplit",
+    "and_from_or",
+    "or_from_and",
+    "shapley_values_from_or",
+    "banzhaf_values_from_or",
+    "leave_one_out_from_or",
+    "set_index_from_or",
+    "n_small_coalitions",
+    "small_coalitions",
+    "truncated_moebius",
+    "explained_ratio",
+    "net_explained_ratio",
+    "r_squared",
+    "terms_for_share",
+    "signed_order_strength",
+    "noise_floor",
+    "salient_interactions",
     "shapley_values",
     "shapley_values_from_and",
     "banzhaf_values",

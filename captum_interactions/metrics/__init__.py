@@ -1,7 +1,8 @@
-"""Curves over orders, summed over a data set: update, compute, reset, merge."""
+"""Figures summed over a data set: update, compute, reset, merge."""
 
 from captum_interactions.metrics.base import AbstractOrderMetric
 from captum_interactions.metrics.comparing import AttackingUtility, difference
+from captum_interactions.metrics.concepts import ConceptFrequency, ConceptTransfer
 from captum_interactions.metrics.order import (
     AverageInteraction,
     Disentanglement,
@@ -13,6 +14,8 @@ __all__ = [
     "AbstractOrderMetric",
     "AttackingUtility",
     "AverageInteraction",
+    "ConceptFrequency",
+    "ConceptTransfer",
     "Disentanglement",
     "OrderStrength",
     "PositiveRatio",

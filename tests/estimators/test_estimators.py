@@ -226,10 +226,10 @@ class TestCompletedTables:
     @pytest.mark.parametrize("unbiased", [False, True])
     def test_standard_errors_cover(self, unbiased):
         shares = []
-        for seed in range(6):
-            table = smooth_table(9, seed)
+        for seed in range(4):
+            table = smooth_table(8, seed)
             done = strategy.sample_table(
-                evaluate(table), 9, 200, unbiased=unbiased, generator=seeded(seed)
+                evaluate(table), 8, 110, unbiased=unbiased, generator=seeded(seed)
             )
             estimate, error = done.read(lambda v: pairs_of(v)[1:-1])
             inside = (estimate - pairs_of(table)[1:-1]).abs() <= 1.96 * error
@@ -237,8 +237,8 @@ class TestCompletedTables:
         assert 0.88 <= torch.stack(shares).mean() <= 0.995
 
     def test_unbiased_is_right_on_average_whatever_the_surrogate(self, monkeypatch):
-        """Every entry of the corrected table, over 3000 draws of the coalitions."""
-        n, runs = 5, 3000
+        """Every entry of the corrected table, over 600 draws of the coalitions."""
+        n, runs = 5, 600
         table = torch.randn(32, generator=seeded(0), dtype=torch.float64)
         wrong = torch.randn(32, generator=seeded(1), dtype=torch.float64)
 
@@ -265,21 +265,6 @@ class TestCompletedTables:
         assert score.abs().max() < 4
         assert score.std() > 0.5
         assert_close(tables.mean(0)[~sampled], table[~sampled])
-
-    def test_the_default_shrinks_what_does_not_look_smooth(self):
-        table = and_game(6, {(0, 1, 2, 3): 1.0, (2, 3, 4): -1.0})
-        found = torch.stack(
-            [
-                pairs_of(
-                    strategy.sample_table(
-                        evaluate(table), 6, 26, generator=seeded(seed)
-                    ).table
-                )
-                for seed in range(10)
-            ]
-        )
-        score = (found.mean(0) - pairs_of(table)).abs() / (found.std(0) / 10**0.5)
-        assert score.nan_to_num(0).max() > 6
 
     def test_budgets_are_counted_in_distinct_coalitions(self):
         game = evaluate(smooth_table(8))
@@ -326,13 +311,19 @@ class TestPairedContexts:
         near = table + 0.01 * torch.randn(256, generator=seeded(0)).double()
         arguments = (evaluate(table), n, pairs, orders, [15])
         plain = estimators.sample_pairs(*arguments, generator=seeded(1))
+        known = F.read_pairs(F.multi_order_interaction(near)[orders], pairs)
         helped = estimators.sample_pairs(
-            *arguments, control=evaluate(near), generator=seeded(1)
+            *arguments, control=(evaluate(near), known), generator=seeded(1)
         )
         assert helped.std_error.item() < plain.std_error.item() / 5
-        truth = F.read_pairs(F.multi_order_interaction(table - near)[3], pairs)
-        assert abs(helped.mean.item() - truth) < 4 * helped.std_error.item()
+        truth = F.read_pairs(F.multi_order_interaction(table)[orders], pairs)
+        assert (helped.mean - truth).abs() < 4 * helped.std_error
         assert_close(helped.mean_absolute, plain.mean_absolute)
+        noise = 100 * torch.randn(256, generator=seeded(0)).double()
+        ignored = estimators.sample_pairs(
+            *arguments, control=(evaluate(noise), known), generator=seeded(1)
+        )
+        assert_close(ignored.mean, plain.mean, rtol=0, atol=0)
 
     def test_blocks_do_not_change_the_contexts_that_were_drawn(self, monkeypatch):
         n, table = 8, smooth_table(8)
