@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._random import own_generator
 from captum_interactions.estimators.completed import CompletedTable, complete_table
 from captum_interactions.estimators.contexts import (
     Evaluate,
@@ -25,7 +26,6 @@ from captum_interactions.estimators.pilot import (
 )
 from captum_interactions.estimators.plan import (
     MAX_TABLE_PLAYERS,
-    own_generator,
     smallest_budget,
     stratified_codes,
 )
