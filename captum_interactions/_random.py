@@ -8,7 +8,7 @@ __all__ = ["own_generator"]
 
 
 def own_generator(
-    generator: torch.Generator | None, device: torch.device
+    generator: torch.Generator | None, device: torch.device | str = "cpu"
 ) -> torch.Generator:
     """Return ``generator``, or a new one that follows ``torch.manual_seed``.
 

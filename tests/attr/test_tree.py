@@ -184,6 +184,15 @@ def test_sentences_of_different_length_in_one_batch():
     assert spans(alone.root()) == spans(exact.root(1))
 
 
+def test_rounding_of_float32_is_no_interaction():
+    """float32 values around 100 are off by 1e-5; nothing interacts here."""
+    weight = torch.tensor([0.1, 0.2, 0.3, 0.7, 0.9, 1.1])
+    result = InteractionTree(lambda x: 100 + x @ weight).interactions(torch.ones(1, 6))
+    root = result.root()
+    assert {(n.b_between, n.r, n.t) for n in root} == {(0, 0, 0)}
+    assert spans(root) == [tuple(range(k)) for k in range(2, 7)]
+
+
 def test_patches_of_an_image():
     image = torch.ones(1, 1, 6, 6).double()
     mask = (torch.arange(6) // 2)[:, None] * 3 + torch.arange(6) // 2
