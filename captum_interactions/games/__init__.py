@@ -1,6 +1,13 @@
 """From a model to v(S): players, masked inputs, value functions, evaluation."""
 
 from captum_interactions.games.game import ModelGame
+from captum_interactions.games.grids import grid_mask, grid_pairs
+from captum_interactions.games.layers import (
+    SplitForward,
+    evaluation_mode,
+    module_name,
+    split_at_layer,
+)
 from captum_interactions.games.masking import BaselineSet
 from captum_interactions.games.players import Players
 from captum_interactions.games.table_game import Game, TableGame
@@ -28,4 +35,10 @@ __all__ = [
     "log_prob",
     "prob",
     "margin",
+    "SplitForward",
+    "split_at_layer",
+    "module_name",
+    "evaluation_mode",
+    "grid_mask",
+    "grid_pairs",
 ]
