@@ -2,6 +2,8 @@
 
 from captum_interactions.attr.and_or import AndInteraction, AndInteractionResult
 from captum_interactions.attr.base import AbstractInteractionAttribution
+from captum_interactions.attr.learned_baseline import LearnedBaselineShapley
+from captum_interactions.attr.order_profile import OrderProfile
 from captum_interactions.attr.results import Interaction, InteractionResult
 from captum_interactions.attr.shapley_interaction import (
     ShapleyInteraction,
@@ -12,6 +14,8 @@ __all__ = [
     "AbstractInteractionAttribution",
     "AndInteraction",
     "AndInteractionResult",
+    "LearnedBaselineShapley",
+    "OrderProfile",
     "ShapleyInteraction",
     "ShapleyInteractionResult",
     "Interaction",

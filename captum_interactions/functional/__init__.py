@@ -6,6 +6,15 @@ leading axes.
 """
 
 from captum_interactions.functional.and_or import or_interactions, or_reconstruction
+from captum_interactions.functional.baseline_losses import (
+    l1_interaction_loss,
+    marginal_loss,
+    marginal_strength,
+    sampled_marginal_strength,
+    sampled_shapley_strength,
+    shapley_loss,
+    shapley_strength,
+)
 from captum_interactions.functional.coalitions import (
     all_masks,
     coalition_code,
@@ -73,6 +82,13 @@ __all__ = [
     "leave_one_out",
     "walsh_coefficients",
     "and_from_walsh",
+    "shapley_strength",
+    "marginal_strength",
+    "shapley_loss",
+    "marginal_loss",
+    "l1_interaction_loss",
+    "sampled_shapley_strength",
+    "sampled_marginal_strength",
     "player_sums",
     "pair_sums",
     "weight_by_size",

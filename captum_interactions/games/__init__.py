@@ -1,5 +1,14 @@
 """From a model to v(S): players, masked inputs, value functions, evaluation."""
 
+from captum_interactions.games.baselines import (
+    blurred_image,
+    constant_token,
+    data_mean,
+    data_median,
+    data_sample,
+    nearest_tokens,
+    zero_baseline,
+)
 from captum_interactions.games.game import Game, ModelGame, TableGame
 from captum_interactions.games.masking import BaselineSet
 from captum_interactions.games.players import Players
@@ -18,6 +27,13 @@ __all__ = [
     "TableGame",
     "Players",
     "BaselineSet",
+    "zero_baseline",
+    "data_mean",
+    "data_median",
+    "blurred_image",
+    "constant_token",
+    "data_sample",
+    "nearest_tokens",
     "ValueFunction",
     "logit",
     "log_odds",
