@@ -255,6 +255,9 @@ class AndInteraction(AbstractInteractionAttribution):
     ) -> AndInteractionResult:
         """AND interactions of all coalitions.
 
+        See :class:`~captum_interactions.games.ModelGame` for the forms that the
+        arguments take.
+
         Args:
             inputs: Input tensor or tuple of tensors, batch axis first.
             baselines: What replaces absent players.
@@ -263,8 +266,6 @@ class AndInteraction(AbstractInteractionAttribution):
             feature_mask: Which input elements form a player.
             perturbations_per_eval: Coalitions per forward pass; ``None`` finds it.
             show_progress: Show a progress bar.
-
-            See :class:`~captum_interactions.games.ModelGame` for the forms they take.
 
         Returns:
             The interactions and everything that can be read from them.

@@ -321,8 +321,7 @@ def _columns(
     With per-example masks the examples' features lie side by side in one long row.
     """
     groups = len(tensor) if mask.shape[0] == 1 else 1
-    owners = mask.expand(mask.shape[0], *tensor.shape[1:]).reshape(-1)
-    elements = (owners == player).nonzero()[:, 0]
+    elements = (mask.reshape(-1) == player).nonzero()[:, 0]
     on = tensor.reshape(1, groups, -1)[..., elements]
     off = baseline.expand(len(baseline), *tensor.shape).reshape(
         len(baseline), groups, -1

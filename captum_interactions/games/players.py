@@ -21,8 +21,8 @@ class Players:
     Attributes:
         ids: The feature-mask id of each player, ascending.
         names: One name per player; the ids as text unless given.
-        masks: One int64 tensor per input, broadcastable to it with the batch axis
-            first, that holds the player of every element.
+        masks: One int64 tensor per input that holds the player of every element,
+            ``(1 or batch, *features)``.
     """
 
     ids: tuple[int, ...]
@@ -95,8 +95,10 @@ class Players:
             ids=tuple(ids.tolist()),
             names=tuple(str(i) for i in ids.tolist()),
             masks=tuple(
-                piece.reshape(mask.shape).to(mask.device)
-                for piece, mask in zip(pieces, masks, strict=True)
+                piece.reshape(mask.shape)
+                .to(mask.device)
+                .expand(mask.shape[0], *tensor.shape[1:])
+                for piece, mask, tensor in zip(pieces, masks, inputs, strict=True)
             ),
         )
         return players if names is None else players.named(names)

@@ -1,0 +1,51 @@
+"""Sphinx configuration; built with warnings as errors."""
+
+import shutil
+from pathlib import Path
+
+import captum_interactions
+
+project = "captum_interactions"
+author = "the captum_interactions authors"
+copyright = f"2026, {author}"
+release = captum_interactions.__version__
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+html_theme = "furo"
+html_title = project
+exclude_patterns = ["_build", "**.ipynb_checkpoints"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+suppress_warnings = ["mystnb.unknown_mime_type"]
+# Notebooks carry their outputs; the tests execute them.
+nb_execution_mode = "off"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_member_order = "bysource"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+nitpicky = False
+
+# The notebooks live beside the documentation, where readers look for them.
+_here = Path(__file__).parent
+_copies = _here / "tutorials"
+shutil.rmtree(_copies, ignore_errors=True)
+_copies.mkdir()
+for _notebook in sorted((_here.parent / "tutorials").glob("*.ipynb")):
+    shutil.copy(_notebook, _copies)
+
+
+def _escape_bars(app, what, name, obj, options, lines):
+    """Docstrings write the size of a coalition as |S|; reST would substitute it."""
+    for i, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...")):
+            lines[i] = line.replace("|", r"\|")
+
+
+def setup(app):
+    """Register the hook, after napoleon has read the sections."""
+    app.connect("autodoc-process-docstring", _escape_bars, priority=900)
