@@ -26,6 +26,7 @@ class BoundedBaselines:
 
     Attributes:
         parameters: Leaf tensors to optimise: how far they have moved, in units.
+        slope: Largest gradient in any step, to tell a flat loss from a minimum.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class BoundedBaselines:
         self._low = low
         self._high = high
         self.parameters = tuple(torch.zeros_like(s, requires_grad=True) for s in start)
+        self.slope = 0.0
 
     @classmethod
     def around(
@@ -67,10 +69,11 @@ class BoundedBaselines:
         """The number of baselines: 1, or one for each example."""
         return len(self._start[0])
 
-    @property
-    def still(self) -> bool:
-        """Whether none of them has moved."""
-        return not any(bool(moved.any()) for moved in self.parameters)
+    def record_slope(self) -> None:
+        """Take note of the steepest gradient so far."""
+        for moved in self.parameters:
+            if moved.grad is not None:
+                self.slope = max(self.slope, float(moved.grad.abs().max()))
 
     def rows(self, index: Tensor) -> BoundedBaselines:
         """Return some of the baselines, to be moved on their own."""
@@ -245,7 +248,8 @@ def _read_bounds(
         except RuntimeError as error:
             raise ValueError(
                 f"`bounds` must broadcast to the baselines of shape "
-                f"{tuple(start.shape)}, got {tuple(low.shape)} and {tuple(high.shape)}; pass two numbers"
+                f"{tuple(start.shape)}, got {tuple(low.shape)} and "
+                f"{tuple(high.shape)}; pass two numbers"
             ) from error
         if bool((low > high).any()) or bool(torch.isnan(low + high).any()):
             bad_value(

@@ -122,7 +122,7 @@ class BaselineFit:
             )
             after = self._profile(head, baselines, n, per_eval, seed)
         at_example = _near(baselines, own, _largest_gap(starts, own) * _AT_EXAMPLE)
-        _warn(at_example, all(part.still for part in parts) and max(losses) > 0)
+        _warn(at_example, max(losses) > 0 and all(part.slope == 0 for part in parts))
         return FittedBaselines(
             baselines=baselines,
             losses=tuple(losses),
@@ -247,6 +247,7 @@ class BaselineFit:
                     part = term.losses(game).sum() / divisor
                     _accumulate(part, parameters)
                     loss += part.item() * divisor / len(batch)
+            baselines.record_slope()
             optimizer.step()
             schedule.step()
             baselines.project()
@@ -347,7 +348,7 @@ def _near(
     return _gaps(baselines, own) <= tolerance
 
 
-def _warn(at_example: Tensor, still: bool) -> None:
+def _warn(at_example: Tensor, flat: bool) -> None:
     if bool(at_example.any()):
         warnings.warn(
             f"{int(at_example.sum())} of {len(at_example)} baselines have become the "
@@ -356,10 +357,10 @@ def _warn(at_example: Tensor, still: bool) -> None:
             UserWarning,
             stacklevel=5,
         )
-    elif still:
+    elif flat:
         warnings.warn(
-            "the baselines have not moved: the gradient was zero in every step, or the "
-            "bounds leave no room",
+            "the baselines have not moved: the gradient was zero in every step; start "
+            "elsewhere, or explain a value that is not constant around the data",
             UserWarning,
             stacklevel=5,
         )

@@ -242,9 +242,8 @@ class LearnedBaselineShapley(AbstractInteractionAttribution):
             one player share its value.
 
         Raises:
-            RuntimeError: If nothing has been fitted and no baselines are given.
             TypeError: As :class:`~captum_interactions.games.ModelGame`.
-            ValueError: As :class:`~captum_interactions.games.ModelGame`.
+            ValueError: If nothing has been fitted and no baselines are given; else as :class:`~captum_interactions.games.ModelGame`.
         """
         return self.interactions(
             inputs,
@@ -284,9 +283,8 @@ class LearnedBaselineShapley(AbstractInteractionAttribution):
             The interactions and everything that can be read from them.
 
         Raises:
-            RuntimeError: If nothing has been fitted and no baselines are given.
             TypeError: As :class:`~captum_interactions.games.ModelGame`.
-            ValueError: As :class:`~captum_interactions.games.ModelGame`; beyond 24
+            ValueError: If nothing has been fitted and no baselines are given; else as :class:`~captum_interactions.games.ModelGame`; beyond 24
                 players in particular, for which Captum's sampling methods take
                 ``baselines_``.
         """
@@ -306,7 +304,7 @@ class LearnedBaselineShapley(AbstractInteractionAttribution):
 
     def _require_fit(self) -> FittedBaselines:
         if self._fitted is None:
-            raise RuntimeError(
+            raise ValueError(
                 "`LearnedBaselineShapley` must be fitted first, got no baselines; call "
                 "fit(data), or pass baselines="
             )
