@@ -142,3 +142,23 @@ def k_sii_single(game, i, n):
 def walsh_coefficient(game, coalition, n):
     """2^(−n) Σ_T (−1)^{|S∩T|} v(T)."""
     return sum((-1) ** len(coalition & t) * game(t) for t in subsets(range(n))) / 2**n
+
+
+def order_shapley_value(game, i, m, n):
+    """φ^(m)(i) = E_{S⊆N∖{i}, |S|=m} [v(S∪{i}) − v(S)]."""
+    contexts = [s for s in subsets(set(range(n)) - {i}) if len(s) == m]
+    return sum(marginal(game, i, s) for s in contexts) / len(contexts)
+
+
+def marginal_order_strength(game, m, n):
+    """Σ_i E_{S⊆N∖{i}, |S|=m} |v(S∪{i}) − v(S)|."""
+    total = 0
+    for i in range(n):
+        contexts = [s for s in subsets(set(range(n)) - {i}) if len(s) == m]
+        total += sum(abs(marginal(game, i, s)) for s in contexts) / len(contexts)
+    return total
+
+
+def masked(x, baseline, coalition):
+    """The input whose absent players are at the baseline."""
+    return [x[i] if i in coalition else baseline[i] for i in range(len(x))]

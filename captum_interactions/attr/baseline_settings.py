@@ -50,8 +50,8 @@ class FitSettings:
     n_contexts: int = 8
     bernoulli: bool = False
     orders_per_step: int | None = 2
-    steps: int = 300
-    lr: float = 0.1
+    steps: int = 200
+    lr: float = 0.5
     last_lr: float = 0.05
     adam: bool = True
     batch_size: int | None = 32

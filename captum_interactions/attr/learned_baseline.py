@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from captum_interactions._captum import format_output, log_usage
 from captum_interactions._checks import bad_type
-from captum_interactions.attr.and_or import AndInteraction, AndInteractionResult
+from captum_interactions.attr.and_or import AndInteractionResult
 from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.attr.baseline_fitting import BaselineFit, FittedBaselines
 from captum_interactions.attr.baseline_settings import (
@@ -19,6 +19,7 @@ from captum_interactions.attr.baseline_settings import (
     choose_settings,
 )
 from captum_interactions.attr.order_profile import OrderProfile
+from captum_interactions.functional import moebius
 from captum_interactions.games.arguments import warn_if_training
 from captum_interactions.games.examples import open_examples
 
@@ -292,7 +293,7 @@ class LearnedBaselineShapley(AbstractInteractionAttribution):
             baselines = self._require_fit().baselines
         if feature_mask is None and self._fitted is not None:
             feature_mask = self._fitted.feature_mask
-        return AndInteraction(self.forward_func).interactions(
+        game = self._game(
             inputs,
             baselines,
             target,
@@ -300,6 +301,11 @@ class LearnedBaselineShapley(AbstractInteractionAttribution):
             feature_mask,
             perturbations_per_eval,
             show_progress,
+        )
+        table = game.table()
+        return AndInteractionResult(
+            info=self._info(game, inputs, table[..., 0], table[..., -1]),
+            dividends=moebius(table),
         )
 
     def _require_fit(self) -> FittedBaselines:

@@ -41,6 +41,8 @@ def _order_means(table: Tensor, absolute: bool) -> Tensor:
     table = table.to(accumulation_dtype(table.device))
     sizes = coalition_sizes(n, table.device)
     counts = torch.tensor([comb(n - 1, m) for m in range(n)]).to(table)
+    if n == 0:
+        return table.new_zeros(*table.shape[:-1], 0, 0)
     means = []
     for player in range(n):
         # Bit `player` of the code splits the table into contexts without and with i.
