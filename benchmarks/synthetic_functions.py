@@ -69,7 +69,9 @@ _TEXT = """
 -0.004*(a+b+c+d+e+f+g)^2.902|+sigmoid(-7h*i-7j*k+10.50)|+sigmoid(-4l*m*n*o+2.00) 000000000001111 000000000000000
 """  # noqa: E501
 
-_TERM = re.compile(r"([+-])(\d*\.?\d*)\*?((?:[a-o]\*?)*)(?:\(([a-o+]+)\)\^(\d+\.\d+))?$")
+_TERM = re.compile(
+    r"([+-])(\d*\.?\d*)\*?((?:[a-o]\*?)*)(?:\(([a-o+]+)\)\^(\d+\.\d+))?$"
+)
 
 
 class SyntheticFunction(NamedTuple):
@@ -107,7 +109,7 @@ def _summand(text: str, x: Tensor) -> Tensor:
             total = total + value if term[0] == "+" else total - value
         value = torch.sigmoid(total)
     else:
-        sign, factor, letters, added, power = _TERM.fullmatch(text).groups()
+        _, factor, letters, added, power = _TERM.fullmatch(text).groups()
         value = _product(factor, letters, x)
         if added:
             columns = [ord(letter) - ord("a") for letter in added.split("+")]

@@ -78,8 +78,8 @@ def _slide_4(x):
     return -gate - x[:, 3:7].prod(1) - x[:, 7:10].prod(1)
 
 
-# The functions on the slides of learned baselines: function, label of the best baselines
-# printed there, and the corner that minimises the loss. The third label is no minimum.
+# The functions on the slides of learned baselines: function, label printed there, and
+# the corner that minimises the loss. The third label is no minimum.
 SLIDES = {
     "S1": (_slide_1, "0000000", "0000000"),
     "S2": (_slide_2, "111000000", "111000000"),

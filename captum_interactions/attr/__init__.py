@@ -2,6 +2,10 @@
 
 from captum_interactions.attr.and_or import AndInteraction, AndInteractionResult
 from captum_interactions.attr.base import AbstractInteractionAttribution
+from captum_interactions.attr.baseline_comparison import (
+    BaselineComparison,
+    compare_baselines,
+)
 from captum_interactions.attr.learned_baseline import LearnedBaselineShapley
 from captum_interactions.attr.order_profile import OrderProfile
 from captum_interactions.attr.results import Interaction, InteractionResult
@@ -16,6 +20,8 @@ __all__ = [
     "AndInteractionResult",
     "LearnedBaselineShapley",
     "OrderProfile",
+    "BaselineComparison",
+    "compare_baselines",
     "ShapleyInteraction",
     "ShapleyInteractionResult",
     "Interaction",

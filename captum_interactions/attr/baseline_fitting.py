@@ -167,7 +167,7 @@ class BaselineFit:
             check_enumerable(n)
         else:
             penalised_orders(self.settings.max_order, n)
-        ends = game(torch.tensor([[False], [True]]).expand(2, n))
+        ends = game(torch.tensor([[False], [True], [False]]).expand(3, n))
         gradients: tuple[Tensor | None, ...] = (None,)
         if ends.requires_grad:
             gradients = torch.autograd.grad(ends.sum(), values, allow_unused=True)
@@ -177,7 +177,15 @@ class BaselineFit:
                 "values without a gradient; return tensors of the graph (no detach, "
                 "numpy, argmax or no_grad inside)"
             )
-        scalar_per_batch = len(ends) < len(some)
+        # The last two coalitions share a pass, unless it returns a scalar for them all.
+        scalar_per_batch = self.per_eval is None and game.n_forwards > 2
+        if scalar_per_batch and len(batch) > 1:
+            bad_value(
+                "forward_func",
+                "a function with one value per example",
+                "one scalar for a whole batch",
+                "leave out its mean or sum, or fit on one example",
+            )
         return n, 1 if scalar_per_batch else self.per_eval
 
     def _parts(

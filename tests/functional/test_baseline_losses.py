@@ -36,7 +36,7 @@ def sigmoid(value):
     return 1 / (1 + math.exp(-value))
 
 
-# The four functions of the authors' slides in plain Python, with their labels there, and
+# The four functions of the authors' slides in plain Python, their labels there, and
 # Σ_m Σ_i mean_x |φ^(m)(i)| over m = 0..⌊n/2⌋−1 and all x in {0, 1}^n, by enumeration,
 # with baselines at the label, at 0, at 0.5 and at 1.
 SLIDES = {
@@ -135,7 +135,7 @@ def test_monotone_games_make_both_losses_one(random_table):
 
 
 def test_a_changing_sign_separates_the_losses():
-    # f = x1 (x2 − x3) at x = (1, 1, 1) with baseline 0: player 1 in the contexts {2}, {3}.
+    # f = x1 (x2 − x3) at x = (1, 1, 1), baseline 0: player 1 in contexts {2} and {3}.
     table = torch.tensor([0.0, 0, 0, 1, 0, -1, 0, 0], dtype=torch.float64)
     game = reference.as_game(table.tolist())
     assert reference.order_shapley_value(game, 0, 1, 3) == 0
