@@ -70,13 +70,15 @@ def fit_function(f: SyntheticFunction, init: float, objective: str) -> Tensor:
     return fitted.baselines_[0]
 
 
-def functions(objectives: list[str], first: int, last: int) -> dict[str, object]:
+def functions(
+    objectives: list[str], inits: list[float], first: int, last: int
+) -> dict[str, object]:
     """Accuracy over all variables, against both labels."""
     chosen = [f for f in synthetic_functions() if first <= f.number <= last]
     total = sum(len(f.reading) for f in chosen)
     figures: dict[str, object] = {"variables": total}
     for objective in objectives:
-        for init in (0.5, 1.0, 0.0):
+        for init in inits:
             start, best, read = time.perf_counter(), 0, 0
             for f in chosen:
                 learned = fit_function(f, init, objective)
@@ -247,6 +249,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=["functions", "adult", "digits", "cost"])
     parser.add_argument("--objectives", nargs="+", default=["shapley"])
+    parser.add_argument("--inits", type=float, nargs="+", default=[0.0, 0.5, 1.0])
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--last", type=int, default=50)
     parser.add_argument("--epochs", type=int, default=30)
@@ -254,7 +257,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     figures = {
-        "functions": lambda: functions(args.objectives, args.first, args.last),
+        "functions": lambda: functions(
+            args.objectives, args.inits, args.first, args.last
+        ),
         "adult": lambda: adult(args.epochs),
         "digits": lambda: digits(args.images),
         "cost": cost,

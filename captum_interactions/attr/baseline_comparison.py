@@ -106,10 +106,10 @@ def compare_baselines(
         >>> compared.n_salient.tolist()  # {0, 1} alone, against {0}, {1} and {0, 1}
         [[1], [3]]
     """
-    if not isinstance(baselines, Mapping) or not baselines:
-        bad_type(
-            "baselines", "a non-empty dict of baselines by name", baselines, "name them"
-        )
+    if not isinstance(baselines, Mapping):
+        bad_type("baselines", "a dict of baselines by name", baselines, "name them")
+    if not baselines:
+        bad_value("baselines", "at least one baseline", "none", "name the baselines")
     if not 0 < threshold < 1:
         bad_value("threshold", "between 0 and 1", threshold, "try 0.05")
     rows = []

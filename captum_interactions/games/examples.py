@@ -254,6 +254,7 @@ class _LoadedExamples:
                 "data set",
             )
         inputs, labels, args = (*parts, None, None)[:3]
+        args = tuple(args) if isinstance(args, list) else args  # a default collation
         tensors = format_inputs(tuple(inputs) if isinstance(inputs, list) else inputs)
         shapes = [tuple(tensor.shape[1:]) for tensor in tensors]
         self._shapes = self._shapes or shapes
