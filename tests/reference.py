@@ -7,7 +7,7 @@ indexed by Σ 2**i.
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import comb, factorial
 
 
@@ -162,3 +162,148 @@ def marginal_order_strength(game, m, n):
 def masked(x, baseline, coalition):
     """The input whose absent players are at the baseline."""
     return [x[i] if i in coalition else baseline[i] for i in range(len(x))]
+
+
+def and_or_value(and_terms, or_terms, constant=0):
+    """V(T) = constant + Σ_{S⊆T} I_and(S) + Σ_{S∩T≠∅} I_or(S), from lists of terms."""
+    return lambda coalition: (
+        constant
+        + sum(w for members, w in and_terms.items() if members <= coalition)
+        + sum(w for members, w in or_terms.items() if members & coalition)
+    )
+
+
+def block_value(game, block, coalition, n):
+    """φ_A(C): C plays as one player against N∖A, the rest of A stays absent."""
+    others = set(range(n)) - set(coalition)
+    o = len(others)
+    total = 0
+    for context in subsets(others):
+        s = len(context)
+        weight = factorial(s) * factorial(o - s)
+        total += weight * (game(context | frozenset(block)) - game(context))
+    return total / factorial(o + 1)
+
+
+def multivariate(game, coalition, n):
+    """B([A]) = φ_A(A) − Σ_{i∈A} φ_A({i})."""
+    return partition_value(game, [coalition], n)
+
+
+def partition_value(game, partition, n):
+    """B(Ω) = Σ_{C∈Ω} φ_A(C) − Σ_{i∈A} φ_A({i})."""
+    coalition = frozenset().union(*partition)
+    blocks = sum(block_value(game, block, coalition, n) for block in partition)
+    return blocks - sum(block_value(game, {i}, coalition, n) for i in coalition)
+
+
+def run_partitions(members):
+    """All partitions into runs of consecutive members."""
+    members = sorted(members)
+    for cuts in subsets(range(1, len(members))):
+        ends = [0, *sorted(cuts), len(members)]
+        yield [members[a:b] for a, b in pairwise(ends)]
+
+
+def set_partitions(members):
+    """All partitions: the last member joins each block in turn, or opens one."""
+    *rest, last = sorted(members)
+    if not rest:
+        yield [[last]]
+        return
+    for partition in set_partitions(rest):
+        for k in range(len(partition)):
+            yield [[*b, last] if i == k else b for i, b in enumerate(partition)]
+        yield [*partition, [last]]
+
+
+def group_value(game, group, others):
+    """Shapley value of a group as one player among other groups."""
+    o = len(others)
+    total = 0
+    for chosen in subsets(range(o)):
+        context = frozenset().union(*(others[k] for k in chosen))
+        weight = factorial(len(chosen)) * factorial(o - len(chosen))
+        total += weight * (game(context | frozenset(group)) - game(context))
+    return total / factorial(o + 1)
+
+
+def inside(game, group, others):
+    """B of a group: its value less its players' own, the rest of it absent."""
+    return group_value(game, group, others) - sum(
+        group_value(game, {i}, others) for i in group
+    )
+
+
+def merge_figures(game, constituents, a, b):
+    """Figures of merging two constituents that need no neighbours.
+
+    Also ψ_intra from its own definition: the change of B(l) when r is deleted from the
+    game, and of B(r) when l is.
+    """
+    groups = [frozenset(group) for group in constituents]
+    left, right = groups[a], groups[b]
+    rest = [group for k, group in enumerate(groups) if k not in (a, b)]
+    b_left = inside(game, left, [*rest, right])
+    b_right = inside(game, right, [*rest, left])
+    union = inside(game, left | right, rest)
+
+    def contribution(side, other, own):
+        mean = sum(
+            (group_value(game, {i}, rest) + group_value(game, {i}, [*rest, other])) / 2
+            for i in side
+        )
+        return own + mean
+
+    psi_intra = (inside(game, left, rest) - b_left) + (
+        inside(game, right, rest) - b_right
+    )
+    return {
+        "b_between": union - b_left - b_right,
+        "b_left": b_left,
+        "b_right": b_right,
+        "b": union,
+        "c_left": contribution(left, right, b_left),
+        "c_right": contribution(right, left, b_right),
+        "psi_intra": psi_intra,
+        "psi_inter": union - b_left - b_right - psi_intra,
+        "phi": group_value(game, left | right, rest),
+    }
+
+
+def contexts(n, without, size):
+    """All contexts of ``size`` players among the others."""
+    return [
+        frozenset(c) for c in combinations(sorted(set(range(n)) - set(without)), size)
+    ]
+
+
+def multi_order_interaction(game, i, j, m, n):
+    """Mean of Δv(i,j,S) over |S| = m, S ⊆ N∖{i,j}."""
+    values = [delta(game, i, j, s) for s in contexts(n, {i, j}, m)]
+    return sum(values) / len(values)
+
+
+def multi_order_shapley(game, i, m, n):
+    """Mean of v(S∪{i}) − v(S) over |S| = m, S ⊆ N∖{i}."""
+    values = [marginal(game, i, s) for s in contexts(n, {i}, m)]
+    return sum(values) / len(values)
+
+
+def mean_absolute_delta(game, i, j, m, n):
+    """Mean of |Δv(i,j,S)| over |S| = m."""
+    values = [abs(delta(game, i, j, s)) for s in contexts(n, {i, j}, m)]
+    return sum(values) / len(values)
+
+
+def delta_variance(game, i, j, m, n):
+    """Variance of Δv(i,j,S) over |S| = m."""
+    values = [delta(game, i, j, s) for s in contexts(n, {i, j}, m)]
+    mean = sum(values) / len(values)
+    return sum((value - mean) ** 2 for value in values) / len(values)
+
+
+def size_mean(game, k, n):
+    """Mean of v over |S| = k."""
+    values = [game(s) for s in contexts(n, (), k)]
+    return sum(values) / len(values)

@@ -18,7 +18,9 @@ from captum_interactions.functional import (
     coalition_sizes,
     masks_to_codes,
     moebius,
+    multi_order_interaction_from_and,
     pair_index_from_and,
+    resolve_orders,
     shapley_values_from_and,
     zeta,
 )
@@ -64,6 +66,23 @@ class AndInteractionResult(InteractionResult):
         """
         return self._returned(pair_index_from_and(self.dividends, index))
 
+    def multi_order(self, orders: Sequence[int | float] | None = None) -> Tensor:
+        """Multi-order interactions I^(m)(i,j); order m is the context size here.
+
+        Args:
+            orders: Context sizes in 0..n−2, or fractions of n − 2 as floats; ``None``
+                means all of them.
+
+        Returns:
+            Symmetric matrices ``(batch, *outputs, len(orders), n, n)``.
+
+        Raises:
+            ValueError: If an order is out of range.
+        """
+        chosen = resolve_orders(orders, len(self.players))
+        every = multi_order_interaction_from_and(self.dividends)
+        return self._returned(every[..., chosen, :, :])
+
     def top_k(
         self, k: int = 10, min_order: int = 1, max_order: int | None = None
     ) -> list[Any]:
@@ -90,11 +109,11 @@ class AndInteractionResult(InteractionResult):
                 (min_order, max_order),
                 "orders are coalition sizes |S| here",
             )
-        sizes = coalition_sizes(n)
+        sizes = coalition_sizes(n, self.dividends.device)
         codes = ((sizes >= min_order) & (sizes <= largest)).nonzero()[:, 0]
         return self._ranked(
-            self.dividends[..., codes.to(self.dividends.device)],
-            _Members(codes.tolist()),
+            self.dividends[..., codes],
+            lambda position: coalition_members(int(codes[position])),
             k,
         )
 
@@ -173,19 +192,6 @@ class AndInteractionResult(InteractionResult):
             estimated=False,
             baseline_value=float(values[0]),
         )
-
-
-class _Members(Sequence[tuple[int, ...]]):
-    """Players of a list of codes, looked up one at a time (there may be 2**n)."""
-
-    def __init__(self, codes: list[int]) -> None:
-        self._codes = codes
-
-    def __len__(self) -> int:
-        return len(self._codes)
-
-    def __getitem__(self, index: Any) -> Any:
-        return coalition_members(self._codes[index])
 
 
 class AndInteraction(AbstractInteractionAttribution):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -132,10 +132,10 @@ class InteractionResult(ABC):
         return replace(self, info=info)
 
     def save(self, path: str | Path) -> None:
-        """Write the result to a ``.npz`` file of plain arrays, without pickle.
+        """Write the result as a numpy archive of plain arrays, without pickle.
 
         Args:
-            path: File to write; numpy appends ``.npz`` if it is missing.
+            path: File to write, by convention ending in ``.npz``.
         """
         write_npz(self, path)
 
@@ -173,10 +173,13 @@ class InteractionResult(ABC):
     def _ranked(
         self,
         values: Tensor,  # (*lead, K)
-        coalitions: Sequence[tuple[int, ...]],  # length K
+        coalition: Callable[[int], tuple[int, ...]],
         k: int,
     ) -> list[Any]:
-        """Return the k largest |values| of each example, as nested lists."""
+        """Return the k largest |values| of each example, as nested lists.
+
+        ``coalition`` gives the players of a position on the last axis.
+        """
         check_positive_int("k", k, "ask for at least one interaction")
         order = values.abs().topk(min(k, values.shape[-1]), dim=-1).indices
         names = self.players.names
@@ -184,7 +187,7 @@ class InteractionResult(ABC):
         def nested(row: Tensor, best: Tensor) -> list[Any]:
             if row.dim() > 1:
                 return [nested(r, b) for r, b in zip(row, best, strict=True)]
-            found = [(coalitions[i], float(row[i])) for i in best.tolist()]
+            found = [(coalition(i), float(row[i])) for i in best.tolist()]
             return [
                 Interaction(members, tuple(names[p] for p in members), value)
                 for members, value in found

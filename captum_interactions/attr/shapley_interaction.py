@@ -9,11 +9,16 @@ import torch
 from torch import Tensor
 
 from captum_interactions._captum import log_usage
+from captum_interactions._checks import check_positive_int
 from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.attr.results import InteractionResult
+from captum_interactions.estimators import CompletedTable
+from captum_interactions.estimators.strategy import sample_table
 from captum_interactions.functional import (
     moebius,
     pair_index_from_and,
+    shapley_interaction_index,
+    shapley_values,
     shapley_values_from_and,
 )
 
@@ -31,17 +36,24 @@ class ShapleyInteractionResult(InteractionResult):
         info: Players, evaluations and what else all results share.
         pairs: I(i,j) as accumulated, ``(batch, *outputs, n, n)``.
         singles: Shapley values as accumulated, ``(batch, *outputs, n)``.
-        std_error: Standard errors of ``values``, or ``None`` where they are exact.
+        pairs_error: Standard errors of ``pairs``; None where they are exact.
+        singles_error: Standard errors of ``singles``; None where they are exact.
     """
 
     pairs: Tensor = field(repr=False)
     singles: Tensor = field(repr=False)
-    std_error: Tensor | None = field(default=None, repr=False)
+    pairs_error: Tensor | None = field(default=None, repr=False)
+    singles_error: Tensor | None = field(default=None, repr=False)
 
     @property
     def values(self) -> Tensor:
         """I(i,j), ``(batch, *outputs, n, n)``: symmetric, zero diagonal."""
         return self._returned(self.pairs)
+
+    @property
+    def std_error(self) -> Tensor | None:
+        """Standard errors of ``values``, or None where they are exact."""
+        return None if self.pairs_error is None else self._returned(self.pairs_error)
 
     def shapley_values(self) -> Tensor:
         """Shapley values, ``(batch, *outputs, n)``."""
@@ -62,7 +74,7 @@ class ShapleyInteractionResult(InteractionResult):
         """
         n = len(self.players)
         i, j = torch.triu_indices(n, n, offset=1).tolist()
-        return self._ranked(self.pairs[..., i, j], list(zip(i, j, strict=True)), k)
+        return self._ranked(self.pairs[..., i, j], lambda p: (i[p], j[p]), k)
 
     def to_shapiq(
         self, example: int = 0, output: tuple[int, ...] = ()
@@ -128,8 +140,11 @@ class ShapleyInteraction(AbstractInteractionAttribution):
         target: Any = None,
         additional_forward_args: Any = None,
         feature_mask: Tensor | tuple[Tensor, ...] | None = None,
+        n_samples: int | None = None,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
+        *,
+        generator: torch.Generator | None = None,
     ) -> Tensor | tuple[Tensor, ...]:
         """Shapley values, read from the same evaluation as the pairs.
 
@@ -150,8 +165,10 @@ class ShapleyInteraction(AbstractInteractionAttribution):
             target,
             additional_forward_args,
             feature_mask,
+            n_samples,
             perturbations_per_eval,
             show_progress,
+            generator=generator,
         ).attributions()
 
     def interactions(
@@ -161,13 +178,31 @@ class ShapleyInteraction(AbstractInteractionAttribution):
         target: Any = None,
         additional_forward_args: Any = None,
         feature_mask: Tensor | tuple[Tensor, ...] | None = None,
+        n_samples: int | None = None,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
+        *,
+        generator: torch.Generator | None = None,
     ) -> ShapleyInteractionResult:
         """Shapley interaction index of all pairs.
 
-        Arguments are those of
+        Arguments not listed are those of
         :class:`~captum_interactions.attr.and_or.AndInteraction`.
+
+        Args:
+            inputs: Input tensor or tuple of tensors, batch axis first.
+            baselines: What replaces absent players.
+            target: Which output is explained.
+            additional_forward_args: Further arguments of the forward function.
+            feature_mask: Which input elements form a player.
+            n_samples: Coalitions to evaluate per example, with at most 20 players: the
+                other values are estimated (see
+                :func:`~captum_interactions.estimators.complete_table`), and standard
+                errors are reported. None evaluates all 2^n.
+            perturbations_per_eval: Coalitions per forward pass; None finds it.
+            show_progress: Show a progress bar.
+            generator: Source of randomness with ``n_samples``; None starts one from
+                the global seed.
 
         Returns:
             The index of all pairs, and the Shapley values.
@@ -175,7 +210,8 @@ class ShapleyInteraction(AbstractInteractionAttribution):
         Raises:
             TypeError: As :class:`~captum_interactions.games.ModelGame`.
             ValueError: As :class:`~captum_interactions.games.ModelGame`; beyond 24
-                players in particular.
+                players in particular. If ``n_samples`` is too small, or there are more
+                than 20 players to sample.
         """
         game = self._game(
             inputs,
@@ -186,10 +222,18 @@ class ShapleyInteraction(AbstractInteractionAttribution):
             perturbations_per_eval,
             show_progress,
         )
-        table = game.table()
-        dividends = moebius(table)
+        if n_samples is None:
+            table = game.table()
+            done = CompletedTable(table, table.new_zeros(0, *table.shape))
+        else:
+            check_positive_int("n_samples", n_samples, "None evaluates all coalitions")
+            done = sample_table(game, game.n_players, n_samples, generator=generator)
+        dividends = moebius(done.table)
+        sampled = len(done.errors) > 0
         return ShapleyInteractionResult(
-            info=self._info(game, inputs, table[..., 0], table[..., -1]),
+            info=self._info(game, inputs, done.table[..., 0], done.table[..., -1]),
             pairs=pair_index_from_and(dividends, "SII"),
             singles=shapley_values_from_and(dividends),
+            pairs_error=done.error(shapley_interaction_index) if sampled else None,
+            singles_error=done.error(shapley_values) if sampled else None,
         )

@@ -24,7 +24,8 @@ def write_npz(result: Any, path: str | Path) -> None:
     arrays: dict[str, np.ndarray] = {}
     header = {"class": type(result).__name__, "fields": _pack(result, arrays)}
     arrays[_HEADER] = np.array(json.dumps(header))
-    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
+    with Path(path).open("wb") as file:  # numpy would append ".npz" to a bare path
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
 def read_npz(cls: type[R], path: str | Path, device: torch.device | str) -> R:

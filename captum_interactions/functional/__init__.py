@@ -5,7 +5,12 @@ player i. Everything is linear in the table, differentiable, and batched over an
 leading axes.
 """
 
-from captum_interactions.functional.and_or import or_interactions, or_reconstruction
+from captum_interactions.functional.and_or import (
+    merge_singletons,
+    or_interactions,
+    or_reconstruction,
+)
+from captum_interactions.functional.and_or_split import AndOrSplit, and_or_split
 from captum_interactions.functional.baseline_losses import (
     l1_interaction_loss,
     marginal_loss,
@@ -31,6 +36,57 @@ from captum_interactions.functional.moebius import (
     superset_zeta,
     zeta,
 )
+from captum_interactions.functional.multi_order import (
+    multi_order_interaction,
+    multi_order_interaction_from_and,
+    multi_order_interaction_from_or,
+    multi_order_interaction_from_terms,
+    multi_order_shapley,
+    multi_order_shapley_from_and,
+    multi_order_shapley_from_or,
+    multi_order_shapley_from_terms,
+    order_utility,
+    size_means,
+)
+from captum_interactions.functional.multivariate import (
+    block_interactions,
+    coalition_values,
+    elementary_components,
+    multivariate_interaction,
+    partition_extremes,
+    partition_interaction,
+    read_coalition,
+)
+from captum_interactions.functional.or_indices import (
+    and_from_or,
+    banzhaf_values_from_or,
+    leave_one_out_from_or,
+    or_from_and,
+    set_index_from_or,
+    shapley_values_from_or,
+)
+from captum_interactions.functional.orders import (
+    context_variances,
+    debiased_strength,
+    disentanglement_floor,
+    disentanglement_ratios,
+    matrices_from_pairs,
+    mean_absolute_deltas,
+    null_strength,
+    order_strength,
+    positive_ratio,
+    read_pairs,
+    resolve_orders,
+    resolve_pairs,
+    upper_pairs,
+)
+from captum_interactions.functional.partitions import (
+    PartitionOptimum,
+    best_run_partition,
+    best_set_partition,
+    partition_blocks,
+    run_codes,
+)
 from captum_interactions.functional.shapley import (
     and_from_walsh,
     banzhaf_interaction_index,
@@ -47,10 +103,32 @@ from captum_interactions.functional.shapley import (
     shapley_values_from_and,
     walsh_coefficients,
 )
+from captum_interactions.functional.sparsity import (
+    explained_ratio,
+    net_explained_ratio,
+    noise_floor,
+    r_squared,
+    salient_interactions,
+    signed_order_strength,
+    terms_for_share,
+)
 from captum_interactions.functional.sums import (
     pair_sums,
+    pair_sums_by_size,
     player_sums,
     weight_by_size,
+)
+from captum_interactions.functional.tree import (
+    MergeFigures,
+    MergePlan,
+    merge_figures,
+    merge_plan,
+    shapley_contexts,
+)
+from captum_interactions.functional.truncated import (
+    n_small_coalitions,
+    small_coalitions,
+    truncated_moebius,
 )
 
 __all__ = [
@@ -68,6 +146,25 @@ __all__ = [
     "superset_zeta",
     "or_interactions",
     "or_reconstruction",
+    "merge_singletons",
+    "and_or_split",
+    "AndOrSplit",
+    "and_from_or",
+    "or_from_and",
+    "shapley_values_from_or",
+    "banzhaf_values_from_or",
+    "leave_one_out_from_or",
+    "set_index_from_or",
+    "n_small_coalitions",
+    "small_coalitions",
+    "truncated_moebius",
+    "explained_ratio",
+    "net_explained_ratio",
+    "r_squared",
+    "terms_for_share",
+    "signed_order_strength",
+    "noise_floor",
+    "salient_interactions",
     "shapley_values",
     "shapley_values_from_and",
     "banzhaf_values",
@@ -82,6 +179,46 @@ __all__ = [
     "leave_one_out",
     "walsh_coefficients",
     "and_from_walsh",
+    "coalition_values",
+    "elementary_components",
+    "block_interactions",
+    "multivariate_interaction",
+    "partition_interaction",
+    "partition_extremes",
+    "read_coalition",
+    "PartitionOptimum",
+    "run_codes",
+    "best_run_partition",
+    "best_set_partition",
+    "partition_blocks",
+    "MergeFigures",
+    "MergePlan",
+    "merge_plan",
+    "merge_figures",
+    "shapley_contexts",
+    "multi_order_interaction",
+    "multi_order_interaction_from_and",
+    "multi_order_interaction_from_or",
+    "multi_order_interaction_from_terms",
+    "multi_order_shapley",
+    "multi_order_shapley_from_and",
+    "multi_order_shapley_from_or",
+    "multi_order_shapley_from_terms",
+    "order_utility",
+    "size_means",
+    "resolve_orders",
+    "resolve_pairs",
+    "upper_pairs",
+    "read_pairs",
+    "matrices_from_pairs",
+    "context_variances",
+    "mean_absolute_deltas",
+    "order_strength",
+    "debiased_strength",
+    "null_strength",
+    "positive_ratio",
+    "disentanglement_ratios",
+    "disentanglement_floor",
     "shapley_strength",
     "marginal_strength",
     "shapley_loss",
@@ -91,5 +228,6 @@ __all__ = [
     "sampled_marginal_strength",
     "player_sums",
     "pair_sums",
+    "pair_sums_by_size",
     "weight_by_size",
 ]

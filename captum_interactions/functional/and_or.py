@@ -10,9 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from captum_interactions.functional.coalitions import coalition_sizes, n_players
 from captum_interactions.functional.moebius import moebius, zeta
 
-__all__ = ["or_interactions", "or_reconstruction"]
+__all__ = ["or_interactions", "or_reconstruction", "merge_singletons"]
 
 
 def or_interactions(
@@ -67,3 +68,31 @@ def or_reconstruction(
     )
     hit = zeta(proper)
     return interactions[..., :1] + hit[..., -1:] - hit.flip(-1)
+
+
+def merge_singletons(
+    and_values: Tensor,  # (*batch, 2**n)
+    or_values: Tensor,  # (*batch, 2**n)
+) -> tuple[Tensor, Tensor]:
+    """Book the OR interactions of at most one player as AND interactions.
+
+    For |S| ≤ 1 both are the same function of the mask (a constant, or "the player is
+    present"), so that only their sum is determined by the game.
+
+    Args:
+        and_values: I_and(S), ``(*batch, 2**n)``.
+        or_values: I_or(S), ``(*batch, 2**n)``.
+
+    Returns:
+        Both, with I_or(S) = 0 for |S| ≤ 1; they reconstruct the same game.
+
+    Example:
+        >>> a, o = merge_singletons(torch.tensor([0.0, 1, 2, 3]), torch.ones(4))
+        >>> a.tolist(), o.tolist()
+        ([1.0, 2.0, 3.0, 3.0], [0.0, 0.0, 0.0, 1.0])
+    """
+    small = coalition_sizes(n_players(and_values), and_values.device) <= 1
+    return (
+        torch.where(small, and_values + or_values, and_values),
+        torch.where(small, 0.0, or_values),
+    )

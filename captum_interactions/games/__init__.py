@@ -9,9 +9,11 @@ from captum_interactions.games.baselines import (
     nearest_tokens,
     zero_baseline,
 )
-from captum_interactions.games.game import Game, ModelGame, TableGame
+from captum_interactions.games.game import ModelGame
 from captum_interactions.games.masking import BaselineSet
 from captum_interactions.games.players import Players
+from captum_interactions.games.table_game import Game, TableGame
+from captum_interactions.games.text import TextPlayers, text_players
 from captum_interactions.games.value_functions import (
     ValueFunction,
     log_odds,
@@ -34,6 +36,8 @@ __all__ = [
     "constant_token",
     "data_sample",
     "nearest_tokens",
+    "TextPlayers",
+    "text_players",
     "ValueFunction",
     "logit",
     "log_odds",

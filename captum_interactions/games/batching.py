@@ -9,8 +9,9 @@ _MAX_BATCH_BYTES = 1 << 26
 _FIRST_ROWS = 128
 # A trial of a size that turns out too large must stay a small part of the work.
 _LEAST_BATCHES = 8
-# A larger batch is worth keeping if a row costs less than this much more than the best.
-_TOLERANCE = 1.05
+# A doubling must save this much of a row's time, or later ones will not either: what a
+# batch costs beyond its rows halves with each.
+_WORTHWHILE = 0.98
 
 
 class FixedBatch:
@@ -34,7 +35,7 @@ class ProbedBatch:
 
     The largest batch that fits is up to three times slower per row than the best one,
     because its activations fall out of the cache. Sizes double from a small start as
-    long as a row gets no slower, then the best one is used. Only passes that are needed
+    long as rows get faster, then the best one is used. Only passes that are needed
     anyway are timed.
 
     Args:
@@ -68,8 +69,8 @@ class ProbedBatch:
             return
         each = min(seconds / coalitions, self._seconds.get(self.size, float("inf")))
         self._seconds[self.size] = each
-        best = min(self._seconds.values())
-        if each <= best * _TOLERANCE:
+        others = [s for size, s in self._seconds.items() if size != self.size]
+        if each < min(others) * _WORTHWHILE:
             self._doubts = 0
             if 2 * self.size <= self._limit:
                 self.size *= 2

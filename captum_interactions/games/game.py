@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import signature
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,8 +26,6 @@ from captum_interactions._checks import (
 from captum_interactions.functional.coalitions import (
     accumulation_dtype,
     coalition_members,
-    masks_to_codes,
-    n_players,
 )
 from captum_interactions.games.arguments import (
     check_target,
@@ -36,65 +34,11 @@ from captum_interactions.games.arguments import (
     warn_if_training,
 )
 from captum_interactions.games.batching import FixedBatch, ProbedBatch
-from captum_interactions.games.masking import (
-    CodeRows,
-    MaskedInputs,
-    MaskRows,
-    format_baselines,
-)
+from captum_interactions.games.masking import MaskedInputs, format_baselines
 from captum_interactions.games.players import Players
+from captum_interactions.games.rows import CodeRows, MaskRows
 
-__all__ = ["Game", "ModelGame", "TableGame"]
-
-
-class Game(Protocol):
-    """A set function: masks in, values out, coalition axis last."""
-
-    @property
-    def n_players(self) -> int:
-        """The number of players n."""
-
-    def __call__(self, masks: Tensor) -> Tensor:
-        """Return v of the coalitions in ``masks`` (C, n), ``(*batch, C)``."""
-
-    def table(self) -> Tensor:
-        """Return v of all 2**n coalitions, ``(*batch, 2**n)``."""
-
-
-class TableGame:
-    """A game given by its table.
-
-    Args:
-        table: v(S) of all coalitions, ``(*batch, 2**n)``.
-
-    Raises:
-        ValueError: If the last axis is not a power of two long.
-
-    Example:
-        >>> game = TableGame(torch.tensor([0.0, 1.0, 2.0, 5.0]))
-        >>> game(torch.tensor([[True, True], [False, True]])).tolist()
-        [5.0, 2.0]
-    """
-
-    def __init__(self, table: Tensor) -> None:
-        self._n_players = n_players(table)
-        self._table = table
-
-    @property
-    def n_players(self) -> int:
-        """The number of players n."""
-        return self._n_players
-
-    def __call__(
-        self,
-        masks: Tensor,  # (C, n) bool
-    ) -> Tensor:
-        """Return v of some coalitions, ``(*batch, C)``."""
-        return self._table[..., masks_to_codes(masks)]
-
-    def table(self) -> Tensor:
-        """Return v of all 2**n coalitions, ``(*batch, 2**n)``."""
-        return self._table
+__all__ = ["ModelGame"]
 
 
 class _ScalarPerBatchError(Exception):

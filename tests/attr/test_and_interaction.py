@@ -58,6 +58,19 @@ def test_pair_indices_are_the_definitions(case):
             assert got[example, 1, 3].item() == pytest.approx(expected, abs=1e-9)
 
 
+def test_multi_order_interactions_are_the_definition(case):
+    result, games = case
+    every = result.multi_order()
+    assert every.shape == (2, 3, 4, 4)
+    for example, game in enumerate(games):
+        for m in range(3):
+            contexts = [s for s in reference.subsets({0, 2}) if len(s) == m]
+            deltas = [reference.delta(game, 1, 3, s) for s in contexts]
+            got = every[example, m, 1, 3].item()
+            assert got == pytest.approx(sum(deltas) / len(deltas), abs=1e-9)
+    assert torch.equal(result.multi_order([2]), every[:, [2]])
+
+
 def test_reconstruction_is_exact(case):
     result, games = case
     masks = torch.tensor([[True, False, True, False], [False] * 4, [True] * 4])

@@ -342,8 +342,8 @@ class AttributionContract:
     def test_file_and_back(self, tmp_path):
         x, model = double(2, 4), Mlp()
         result = self.interactions(model, (x,), target=0).named(["a", "b", "c", "d"])
-        result.save(tmp_path / "result.npz")
-        loaded = type(result).load(tmp_path / "result.npz")
+        result.save(tmp_path / "result")
+        loaded = type(result).load(tmp_path / "result")
         assert_close(loaded.values, result.values, rtol=0, atol=0)
         assert_close(loaded.attributions(), result.attributions(), rtol=0, atol=0)
         assert loaded.players.names == ("a", "b", "c", "d")

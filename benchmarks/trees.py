@@ -1,0 +1,142 @@
+"""Interaction trees: AND-OR brackets, pair detection, faithfulness on real sentences.
+
+python benchmarks/trees.py and-or [players]
+python benchmarks/trees.py archipelago
+python benchmarks/trees.py text FOLDER_WITH_SST2 [lstm] [transformer]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from itertools import combinations
+
+import text_faithfulness
+import torch
+
+from captum_interactions.estimators import (
+    ExactContexts,
+    agglomerate,
+    plan_corner_pairs,
+    run_together,
+    sequence_edges,
+)
+from captum_interactions.functional import all_masks
+
+
+def chain(ops, tight):
+    """Table of a chain of AND and OR over ones, and the brackets of the tight one."""
+    blocks = [[0]]
+    for player, joined in enumerate(ops, start=1):
+        if joined:
+            blocks[-1].append(player)
+        else:
+            blocks.append([player])
+    x = all_masks(len(ops) + 1).double()
+    inner, outer = torch.amin, torch.amax
+    if tight == "OR":
+        inner, outer = outer, inner
+    table = outer(torch.stack([inner(x[:, block], -1) for block in blocks]), 0)
+    brackets = {
+        sum(1 << player for player in block)
+        for block in blocks
+        if 1 < len(block) < len(ops) + 1
+    }
+    return table, brackets
+
+
+def tree_brackets(table, n, criterion, beam):
+    """Spans of the tree of a table."""
+    growth = agglomerate(
+        range(n), sequence_edges(range(n)), ExactContexts(), criterion, beam=beam
+    )
+    [tree] = run_together([growth], lambda asked: [table[codes] for codes in asked])
+    return {merge.left | merge.right for merge in tree.merges}
+
+
+def and_or(n=11):
+    """Print the recall of brackets over all operator strings of n inputs."""
+    strings = 1 << (n - 1)
+    print(f"AND-OR recall, n = {n}, {strings} strings (two have no bracket: 0)")
+    for tight in ("AND", "OR"):
+        for criterion, beam in (("r", 1), ("r", 8), ("dependence", 1)):
+            start, total = time.process_time(), 0.0
+            for ops in all_masks(n - 1).tolist():
+                table, brackets = chain(ops, tight)
+                if brackets:
+                    found = brackets & tree_brackets(table, n, criterion, beam)
+                    total += len(found) / len(brackets)
+            print(
+                f"{tight:>4} tight  {criterion:<11} beam {beam}"
+                f"{total / strings:>9.5f}{time.process_time() - start:>8.1f} s"
+            )
+
+
+def conjunction(x, positive=(), negative=()):
+    """+1 where all named inputs have their sign, else −1."""
+    holds = (x[:, list(positive)] == 1).all(-1) & (x[:, list(negative)] == -1).all(-1)
+    return torch.where(holds, 1.0, -1.0).double()
+
+
+def archipelago_functions(q=10):
+    """Return the four functions and their interacting pairs."""
+
+    def pairs(*groups):
+        return {pair for group in groups for pair in combinations(group, 2)}
+
+    def first(x):
+        a, b, c = (x[:, k * q : (k + 1) * q].sum(-1) for k in range(3))
+        return a * a + b * c
+
+    both, last = range(2 * q), range(q, 3 * q)
+    crossed = {(i, j) for i in range(q, 2 * q) for j in range(2 * q, 3 * q)}
+    return {
+        "F1": (first, pairs(range(q)) | crossed),
+        "F2": (
+            lambda x: conjunction(x, both) + conjunction(x, last),
+            pairs(both, last),
+        ),
+        "F3": (
+            lambda x: conjunction(x, (), both) + conjunction(x, last),
+            pairs(both, last),
+        ),
+        "F4": (
+            lambda x: conjunction(x, (0, 1), (2,)) + conjunction(x, last),
+            pairs(range(3), last),
+        ),
+    }
+
+
+def archipelago(p=40):
+    """Print the AUC of pair detection with the two extreme contexts."""
+    plan = plan_corner_pairs(p)
+    x = torch.where(plan.masks, 1.0, -1.0).double()
+    print(f"Pair detection, {p} inputs: {len(plan.masks)} evaluations")
+    print(f"ArchDetect: {2 * (1 + p + p * (p - 1) // 2)} evaluations")
+    upper = torch.ones(p, p).triu(1).bool()
+    for name, (function, pairs) in archipelago_functions().items():
+        truth = torch.zeros(p, p, dtype=torch.bool)
+        truth[tuple(torch.tensor(sorted(pairs)).mT)] = True
+        strength = plan.strength(function(x) + x.sum(-1))[upper]
+        gaps = strength[truth[upper]].unsqueeze(-1) - strength[~truth[upper]]
+        auc = ((gaps > 0).double() + (gaps == 0).double() / 2).mean().item()
+        print(f"{name}  AUC {auc:.3f}")
+
+
+def main(command, *arguments):
+    """Run one of the three benchmarks."""
+    torch.set_num_threads(1)
+    if command == "and-or":
+        and_or(*map(int, arguments))
+    elif command == "archipelago":
+        archipelago()
+    elif command == "text":
+        text_faithfulness.main(
+            arguments[0], arguments[1:] or tuple(text_faithfulness.NETWORKS)
+        )
+    else:
+        sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main(*(sys.argv[1:] or ["help"]))

@@ -1,0 +1,75 @@
+"""How a method that is linear in v shares out a single AND interaction.
+
+A method linear in v attributes Σ_S I(S)·t(u_S), where t(u_S) is what it gives the
+unanimity game u_S(T) = [S ⊆ T]. Running it on u_S therefore shows where the effect of S
+goes: a fair method keeps all of it inside S, in equal shares.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Allocation", "allocate", "summarise"]
+
+
+class Allocation(NamedTuple):
+    """Where the effect of AND interactions goes, weighted by |I(S)|.
+
+    Attributes:
+        inside: Σ_{i∈S} of the share; 1 gives the effect out once.
+        leak: Σ_{i∉S} |share|; 0 keeps it inside.
+        unevenness: max_{i∈S} |share − 1/|S||; 0 shares it equally.
+    """
+
+    inside: float
+    leak: float
+    unevenness: float
+
+
+def allocate(
+    method: Any,
+    coalitions: Sequence[tuple[int, ...]],
+    n: int,
+    options: Mapping[str, Any],
+) -> Tensor:
+    """Run a perturbation method on unanimity games.
+
+    Args:
+        method: Captum attribution that only calls its forward function.
+        coalitions: The coalitions S.
+        n: Number of players.
+        options: Further arguments of its ``attribute``.
+
+    Returns:
+        Shares of every player, ``(coalitions, n)``; 1 is the whole effect.
+    """
+    shares = []
+    for members in coalitions:
+        index = list(members)
+        probe = copy.copy(method)
+        probe.forward_func = lambda z, index=index: z[:, index].prod(1)
+        found = probe.attribute(torch.ones(1, n, dtype=torch.float64), **options)
+        shares.append(found.double().reshape(n))
+    return torch.stack(shares)
+
+
+def summarise(
+    shares: Tensor,  # (K, n)
+    coalitions: Sequence[tuple[int, ...]],
+    strengths: Tensor,  # (K,)
+) -> Allocation:
+    """Average inside share, leak and unevenness, weighted by |I(S)|."""
+    weights = strengths.double().abs() / strengths.double().abs().sum()
+    member = torch.zeros(shares.shape, dtype=torch.bool)
+    for row, members in zip(member, coalitions, strict=True):
+        row[list(members)] = True
+    size = member.sum(1, keepdim=True)
+    inside = (shares * member).sum(1)
+    leak = (shares.abs() * ~member).sum(1)
+    uneven = ((shares - 1 / size).abs() * member).amax(1)
+    return Allocation(*(float(weights @ x.double()) for x in (inside, leak, uneven)))

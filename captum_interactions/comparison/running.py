@@ -1,0 +1,140 @@
+"""One Captum attribution, called with the arguments it takes, counted and timed."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from captum_interactions.games import Players
+
+__all__ = ["Counted", "Run", "aggregate", "run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one call of a method gave.
+
+    Attributes:
+        attributions: As the method returned them, as a tuple of tensors.
+        seconds: Wall-clock time of the call.
+        n_forwards: Calls of the forward function.
+        n_rows: Rows those calls had in all.
+        per_player: Whether the method took the feature mask, so that all elements of a
+            player carry the player's own value.
+    """
+
+    attributions: tuple[Tensor, ...]
+    seconds: float
+    n_forwards: int
+    n_rows: int
+    per_player: bool
+
+
+class Counted:
+    """Counts the forward passes of a model while a method runs.
+
+    A module is counted by a hook, so that methods that look into it still find it; any
+    other callable by a wrapper around it.
+    """
+
+    def __init__(self, forward_func: Callable[..., Any]) -> None:
+        self.n_forwards = 0
+        self.n_rows = 0
+        self._forward_func = forward_func
+
+    def __enter__(self) -> Callable[..., Any]:
+        self._hook = None
+        if not isinstance(self._forward_func, nn.Module):
+            return self._counting
+        self._hook = self._forward_func.register_forward_pre_hook(
+            lambda module, args: self._count(args)
+        )
+        return self._forward_func
+
+    def __exit__(self, *error: object) -> None:
+        if self._hook is not None:
+            self._hook.remove()
+
+    def _counting(self, *args: Any) -> Any:
+        self._count(args)
+        return self._forward_func(*args)
+
+    def _count(self, args: tuple[Any, ...]) -> None:
+        self.n_forwards += 1
+        rows = args[0].shape[:1] if args and isinstance(args[0], Tensor) else ()
+        self.n_rows += rows[0] if rows else 1
+
+
+def run(
+    method: Any,
+    inputs: Tensor | tuple[Tensor, ...],
+    shared: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> Run:
+    """Call ``method.attribute`` with those shared arguments that it takes.
+
+    Args:
+        method: A Captum attribution.
+        inputs: Inputs as Captum takes them.
+        shared: Arguments for all methods, by Captum's names; ``None`` is left out.
+        options: Further arguments of this method; they win over ``shared``.
+
+    Returns:
+        What it returned, how long it took and what it cost.
+    """
+    parameters = signature(method.attribute).parameters
+    taken = {
+        name: value
+        for name, value in shared.items()
+        if name in parameters and value is not None
+    }
+    counted = Counted(method.forward_func)
+    with counted as forward_func:
+        probe = copy.copy(method)
+        probe.forward_func = forward_func
+        start = time.perf_counter()
+        found = probe.attribute(inputs, **{**taken, **options})
+        seconds = time.perf_counter() - start
+    if isinstance(found, tuple) and any(not isinstance(f, Tensor) for f in found):
+        found = found[0]
+    tensors = found if isinstance(found, tuple) else (found,)
+    return Run(
+        attributions=tuple(tensor.detach() for tensor in tensors),
+        seconds=seconds,
+        n_forwards=counted.n_forwards,
+        n_rows=counted.n_rows,
+        per_player="feature_mask" in {**taken, **options},
+    )
+
+
+def aggregate(found: Run, players: Players, batch_size: int) -> Tensor:
+    """Sum attributions over the elements of each player, ``(batch, n)`` float64.
+
+    Methods that took the feature mask repeat a player's value on its elements; the mean
+    is taken there. Axes beyond the input's (an embedding's) are summed away.
+
+    Raises:
+        ValueError: If the attributions have another shape than the inputs.
+    """
+    sums = torch.zeros(batch_size, len(players), dtype=torch.float64)
+    counts = torch.zeros_like(sums)
+    for values, mask in zip(found.attributions, players.masks, strict=True):
+        spread = values.double().cpu()
+        spread = spread.reshape(*spread.shape[: mask.dim()], -1).sum(-1)
+        if spread.shape[1:] != mask.shape[1:] or len(spread) != batch_size:
+            raise ValueError(
+                f"attributions of shape {tuple(values.shape)} do not fit inputs of "
+                f"shape {(batch_size, *mask.shape[1:])}"
+            )
+        index = mask.cpu().expand(spread.shape).reshape(batch_size, -1)
+        flat = spread.reshape(batch_size, -1)
+        sums.scatter_add_(1, index, flat)
+        counts.scatter_add_(1, index, torch.ones_like(flat))
+    return sums / counts.clamp_min(1) if found.per_player else sums

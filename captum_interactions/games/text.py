@@ -1,0 +1,180 @@
+"""Words and tokens as players: from a tokenizer's output to a feature mask.
+
+Special tokens are present in every coalition. A special token shares the player of a
+neighbouring token, and its baseline is its own id, so that it never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from captum_interactions._checks import bad_value
+
+__all__ = ["TextPlayers", "text_players"]
+
+Level = Literal["words", "tokens"]
+
+
+@dataclass(frozen=True)
+class TextPlayers:
+    """What a call needs to play a game on the words of a batch of sentences.
+
+    Attributes:
+        input_ids: Token ids, ``(batch, length)``: the inputs.
+        feature_mask: The player of each token, ``(batch, length)`` int64. Sentences
+            number their players from 0, so shorter ones lack the highest ids.
+        baselines: Token ids of absent players, ``(batch, length)``; special tokens
+            keep their own.
+        words: The text of each player, sentence by sentence.
+    """
+
+    input_ids: Tensor
+    feature_mask: Tensor
+    baselines: Tensor
+    words: tuple[tuple[str, ...], ...]
+
+
+def text_players(
+    encoding: Mapping[str, Any],
+    texts: Sequence[str],
+    baseline_id: int,
+    level: Level = "words",
+    word_ids: Sequence[Sequence[int | None]] | None = None,
+) -> TextPlayers:
+    """Read players from the output of a fast tokenizer.
+
+    Args:
+        encoding: Mapping with ``"input_ids"``, ``"offset_mapping"`` (first and last
+            character of each token) and ``"special_tokens_mask"`` (1 for special
+            tokens, padding among them), one row per sentence: what a fast tokenizer of
+            Hugging Face returns for a batch with ``return_offsets_mapping=True,
+            return_special_tokens_mask=True, padding=True``.
+        texts: The sentences that were tokenized.
+        baseline_id: Token id that stands for an absent word, such as
+            ``tokenizer.mask_token_id`` or ``tokenizer.pad_token_id``.
+        level: ``"words"``: tokens without white space between them are one player,
+            punctuation included; ``"tokens"``: each token is a player.
+        word_ids: The word of each token, ``None`` for special tokens, one row per
+            sentence, as ``encoding.word_ids(i)`` returns; overrides ``level`` with the
+            tokenizer's own words, which set punctuation apart.
+
+    Returns:
+        The inputs, feature mask, baselines and words.
+
+    Raises:
+        ValueError: If an entry is missing, shapes do not fit, the level is unknown, or
+            a sentence has nothing but special tokens.
+
+    Example:
+        >>> encoding = {  # [CLS] not go ##od [SEP]
+        ...     "input_ids": [[101, 2025, 2175, 7716, 102]],
+        ...     "offset_mapping": [[(0, 0), (0, 3), (4, 6), (6, 8), (0, 0)]],
+        ...     "special_tokens_mask": [[1, 0, 0, 0, 1]],
+        ... }
+        >>> players = text_players(encoding, ["not good"], baseline_id=103)
+        >>> players.words, players.feature_mask.tolist()
+        ((('not', 'good'),), [[0, 0, 1, 1, 1]])
+        >>> players.baselines.tolist()
+        [[101, 103, 103, 103, 102]]
+    """
+    if level not in get_args(Level):
+        bad_value("level", f"one of {get_args(Level)}", repr(level), "pick one")
+    ids, offsets, special = _entries(encoding, texts)
+    masks, words = [], []
+    for row, text in enumerate(texts):
+        spans = offsets[row].tolist()
+        kept = (~special[row]).nonzero()[:, 0].tolist()
+        if not kept:
+            bad_value("texts", "sentences with a word each", repr(text), "drop it")
+        if word_ids is not None:
+            groups = [word_ids[row][k] for k in kept]
+        elif level == "words":
+            groups = _word_numbers([spans[k] for k in kept], text)
+        else:
+            groups = list(range(len(kept)))
+        mask, ends = _number(kept, groups, spans, ids.shape[1])
+        masks.append(mask)
+        words.append(tuple(text[a:b].strip() for a, b in ends))
+    return TextPlayers(
+        input_ids=ids,
+        feature_mask=torch.stack(masks),
+        baselines=torch.where(special, ids, baseline_id),
+        words=tuple(words),
+    )
+
+
+def _entries(
+    encoding: Mapping[str, Any], texts: Sequence[str]
+) -> tuple[Tensor, Tensor, Tensor]:
+    names = ("input_ids", "offset_mapping", "special_tokens_mask")
+    missing = [name for name in names if name not in encoding]
+    if missing:
+        bad_value(
+            "encoding",
+            f"a mapping with {', '.join(names)}",
+            f"one without {', '.join(missing)}",
+            "tokenize with return_offsets_mapping=True and "
+            "return_special_tokens_mask=True",
+        )
+    try:
+        ids, offsets, special = (torch.as_tensor(encoding[name]) for name in names)
+    except (TypeError, ValueError):
+        bad_value(
+            "encoding",
+            "made of rows of equal length",
+            "sentences of different length",
+            "tokenize with padding=True",
+        )
+    shape = (len(texts), ids.shape[-1])
+    if (
+        ids.shape != shape or offsets.shape != (*shape, 2) or special.shape != shape
+    ) or isinstance(texts, str):
+        bad_value(
+            "texts",
+            f"the {len(ids)} sentences of the encoding",
+            repr(texts) if isinstance(texts, str) else f"{len(texts)}",
+            "pass a list with one text per row of input_ids",
+        )
+    return ids, offsets, special.bool()
+
+
+def _word_numbers(spans: Sequence[Sequence[int]], text: str) -> list[int]:
+    """Number the words of consecutive tokens: white space starts a new one."""
+    numbers, number, last = [], -1, None
+    for start, end in spans:
+        # Byte-level tokenizers count the space before a word as part of its token.
+        if start != last or text[start : start + 1].isspace():
+            number += 1
+        numbers.append(number)
+        last = end
+    return numbers
+
+
+def _number(
+    kept: Sequence[int],
+    groups: Sequence[int | None],
+    spans: Sequence[Sequence[int]],
+    length: int,
+) -> tuple[Tensor, list[tuple[int, int]]]:
+    """Give every token a player: its group's, or for special tokens a neighbour's."""
+    players: dict[int | None, int] = {}
+    ends: list[tuple[int, int]] = []
+    mask = torch.full((length,), -1)
+    for token, group in zip(kept, groups, strict=True):
+        start, end = spans[token]
+        if group not in players:
+            players[group] = len(players)
+            ends.append((start, end))
+        player = players[group]
+        ends[player] = (ends[player][0], end)
+        mask[token] = player
+    owner = mask[kept[0]]
+    for token in range(length):
+        owner = mask[token] if mask[token] >= 0 else owner
+        mask[token] = owner
+    return mask, ends

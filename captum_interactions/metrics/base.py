@@ -1,0 +1,160 @@
+"""Accumulators over a data set: update, compute, reset, merge."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sized
+from typing import Protocol, TypeVar, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from captum_interactions._checks import bad_type, bad_value
+
+__all__ = ["AbstractOrderMetric", "OrderResult"]
+
+M = TypeVar("M", bound="AbstractOrderMetric")
+
+
+@runtime_checkable
+class OrderResult(Protocol):
+    """What a metric reads of the result of ``MultiOrderInteraction.interactions``."""
+
+    @property
+    def players(self) -> Sized:
+        """The players."""
+
+    @property
+    def orders(self) -> tuple[int, ...]:
+        """The context sizes."""
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """The pairs."""
+
+    @property
+    def interactions(self) -> Tensor:
+        """I^(m)(i,j), ``(batch, *outputs, orders, n, n)``."""
+
+    @property
+    def interaction_errors(self) -> Tensor | None:
+        """Their standard errors, None where exact."""
+
+    def pair_values(self, matrices: Tensor | None = None) -> Tensor:
+        """Return the pairs asked for, ``(batch, *outputs, orders, pairs)``."""
+
+    def absolute_deltas(self) -> Tensor:
+        """Return the mean of |Δv| over contexts, shaped as ``interactions``."""
+
+
+class AbstractOrderMetric(ABC):
+    """A curve over orders (context sizes), summed over a data set.
+
+    Only sums are kept, so the result does not depend on how the data set was cut into
+    updates and merges, beyond float64 rounding. Examples, outputs and pairs all count
+    alike. A concrete metric says which sums it needs and which ratio it takes of them.
+
+    Attributes:
+        orders: The context sizes of the curve, once updated.
+        n_players: The number of players, once updated.
+        count: How many (example, output, pair) were summed.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.orders: tuple[int, ...] = ()
+        self.n_players = 0
+        self.count = 0
+        self._sums: dict[str, Tensor] = {}
+
+    @property
+    def _settings(self) -> tuple[object, ...]:
+        """What two metrics must share to be merged."""
+        return (type(self).__name__,)
+
+    @abstractmethod
+    def _ratio(self, sums: dict[str, Tensor]) -> Tensor:
+        """Return the curve, ``(orders,)``, from the sums."""
+
+    def compute(self) -> Tensor:
+        """Return the curve, ``(orders,)`` float64.
+
+        Raises:
+            ValueError: If nothing was added yet.
+        """
+        self._check_updated()
+        return self._ratio(self._sums)
+
+    def merge(self: M, other: M) -> M:
+        """Add what another metric has summed, such as that of another process.
+
+        Args:
+            other: A metric of the same kind, players and orders; it stays as it is.
+
+        Returns:
+            This metric.
+
+        Raises:
+            TypeError: If the other is not a metric of this kind.
+            ValueError: If its settings, players or orders differ.
+        """
+        if type(other) is not type(self):
+            bad_type("other", f"a {type(self).__name__}", other, "merge like with like")
+        if other._settings != self._settings:
+            bad_value(
+                "other",
+                f"a metric with the settings {self._settings}",
+                other._settings,
+                "construct both alike",
+            )
+        if other.count:
+            sums = {name: total.clone() for name, total in other._sums.items()}
+            self._add(other.n_players, other.orders, other.count, sums)
+        return self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.orders)} orders, {self.count} summed)"
+
+    def _check_updated(self) -> None:
+        if not self.count:
+            raise ValueError(
+                f"`{type(self).__name__}.compute` must be called after update, got no "
+                "data; call update with a MultiOrderInteractionResult"
+            )
+
+    def _add(
+        self, n: int, orders: tuple[int, ...], count: int, sums: dict[str, Tensor]
+    ) -> None:
+        if not self.count:
+            self.n_players, self.orders = n, orders
+        elif (n, orders) != (self.n_players, self.orders):
+            bad_value(
+                "result",
+                f"of {self.n_players} players and orders {self.orders}",
+                f"{n} players and orders {orders}",
+                "use one metric per number of players and choice of orders",
+            )
+        self.count += count
+        for name, total in sums.items():
+            self._sums[name] = self._sums[name] + total if name in self._sums else total
+
+
+def check_result(argument: str, result: object) -> OrderResult:
+    """Return ``result`` if it is one of multi-order interactions."""
+    if not isinstance(result, OrderResult):
+        bad_type(
+            argument,
+            "a MultiOrderInteractionResult",
+            result,
+            "pass what MultiOrderInteraction.interactions returns",
+        )
+    return result
+
+
+def summed(values: Tensor) -> Tensor:
+    """Sum over examples, outputs and pairs, ``(orders,)`` float64 on the CPU."""
+    flat = values.detach().to("cpu", torch.float64)
+    return flat.movedim(-2, 0).flatten(1).sum(-1)

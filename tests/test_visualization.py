@@ -1,0 +1,163 @@
+"""Pictures: what is on them, and that nothing else happens."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from captum_interactions import AndOrInteraction
+from captum_interactions.visualization import (
+    plot_and_or_graph,
+    plot_coalitions_on_image,
+    plot_coalitions_on_text,
+    plot_order_strength,
+    plot_sorted_interactions,
+)
+from tests.contracts.attribution import Mlp, double
+
+
+@pytest.fixture(scope="module")
+def result():
+    return (
+        AndOrInteraction(Mlp(5))
+        .interactions(double(2, 5), target=1)
+        .named(["age", "height", "weight", "income", "city"])
+    )
+
+
+@pytest.fixture(scope="module")
+def image_result():
+    image = double(2, 1, 4, 6).sigmoid()
+    mask = (torch.arange(4) // 2)[:, None] * 3 + torch.arange(6) // 2
+
+    def model(x):
+        corners = x[:, 0, ::2, ::2].flatten(1)
+        return corners[:, :3].prod(1) - corners[:, 3:].amax(1)
+
+    return image, AndOrInteraction(model).interactions(image, feature_mask=mask)
+
+
+@pytest.fixture(autouse=True)
+def _no_window():
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    yield
+    assert plt.get_fignums() == before
+
+
+def draw(figure):
+    figure.canvas.draw()
+    return figure
+
+
+def texts(axes):
+    return [t.get_text() for t in axes.texts]
+
+
+def test_sorted_curve_shows_every_interaction_and_its_thresholds(result):
+    figure, axes = plot_sorted_interactions(result, 1, thresholds=(0.05, 0.5))
+    heights = axes.lines[0].get_ydata()
+    strength = result.parts[1, :, 1:].abs().flatten()
+    expected = strength[strength > 0].sort(descending=True).values
+    assert heights == pytest.approx(expected.numpy())
+    above = [int((strength > t * strength.max()).sum()) for t in (0.05, 0.5)]
+    assert texts(axes) == [f"0.05 max: {above[0]} above", f"0.5 max: {above[1]} above"]
+    assert axes.get_yscale() == "log"
+    draw(figure)
+
+
+def test_order_bars_carry_signs(result):
+    figure, axes = plot_order_strength(result, 0)
+    up, down = result.signed_order_strength()
+    heights = [bar.get_height() for bar in axes.patches]
+    expected = [
+        *up[0, 0, 1:].tolist(),
+        *down[0, 0, 1:].tolist(),
+        *up[0, 1, 1:].tolist(),
+        *down[0, 1, 1:].tolist(),
+    ]
+    assert heights == pytest.approx(expected)
+    draw(figure)
+
+
+def test_graph_has_all_nodes_and_the_same_layout_twice(result):
+    figure, axes = plot_and_or_graph(result, k=9)
+    shown = texts(axes)
+    assert set(result.players.names) <= set(shown)
+    for term in result.top_k(9)[0]:
+        sign = "∧" if term.kind == "and" else "\N{LOGICAL OR}"
+        assert f"{sign}\n{term.value:+.2f}" in shown
+    assert len(shown) == 5 + 9 + 1
+    members = sum(len(term.players) for term in result.top_k(9)[0])
+    assert len(axes.lines) == members + 9
+    again = plot_and_or_graph(result, k=9)[1]
+    places = [[t.get_position() for t in a.texts] for a in (axes, again)]
+    assert places[0] == places[1]
+    draw(figure)
+
+
+def test_graph_of_everything_has_no_limit(result):
+    terms = len(result.top_k(10_000)[0])
+    axes = plot_and_or_graph(result, k=10_000)[1]
+    assert len(axes.texts) == 5 + terms + 1
+
+
+def test_axes_can_be_given(result):
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    first, second, third = figure.subplots(3)
+    for plot, ax in (
+        (plot_sorted_interactions, first),
+        (plot_order_strength, second),
+        (plot_and_or_graph, third),
+    ):
+        assert plot(result, ax=ax) == (figure, ax)
+
+
+def test_image_overlay_paints_the_members(image_result):
+    image, result = image_result
+    figure, axes = plot_coalitions_on_image(result, image[1], k=3, example=1)
+    assert len(axes) == 3
+    for ax, term in zip(axes, result.top_k(3)[1], strict=True):
+        assert ax.get_title() == f"{term.kind.upper()} {term.value:+.2f}"
+        painted = torch.tensor(ax.images[-1].get_array().data)
+        mask = result.players.masks[0].reshape(4, 6)
+        inside = torch.isin(mask, torch.tensor(term.players))
+        assert (painted[inside] != 0).all()
+        assert (painted[~inside] == 0).all()
+    draw(figure)
+
+
+def test_text_rows_colour_the_members(result):
+    figure, axes = plot_coalitions_on_text(result, k=2)
+    shown = texts(axes)
+    assert shown.count("income") == 3
+    assert "Shapley values" in shown
+    boxes = [t.get_bbox_patch().get_alpha() for t in axes.texts if t.get_bbox_patch()]
+    term = result.top_k(2)[0][1]
+    for player, alpha in enumerate(boxes[10:]):
+        assert alpha == pytest.approx(0.6 if player in term.players else 0)
+    draw(figure)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda r: plot_order_strength(r, 2), "`example, output` must be an index"),
+        (lambda r: plot_order_strength(r, 0, (0,)), r"an index into \(2,\)"),
+        (
+            lambda r: plot_sorted_interactions(r, thresholds=(1.0,)),
+            r"`thresholds` must be inside \(0, 1\)",
+        ),
+        (lambda r: plot_and_or_graph(r, k=0), "`k` must be a positive integer"),
+        (
+            lambda r: plot_coalitions_on_image(r, torch.zeros(4, 4)),
+            r"`image` must be of shape \(channels, height, width\)",
+        ),
+    ],
+)
+def test_bad_requests(result, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(result)
