@@ -144,12 +144,6 @@ def walsh_coefficient(game, coalition, n):
     return sum((-1) ** len(coalition & t) * game(t) for t in subsets(range(n))) / 2**n
 
 
-def order_shapley_value(game, i, m, n):
-    """φ^(m)(i) = E_{S⊆N∖{i}, |S|=m} [v(S∪{i}) − v(S)]."""
-    contexts = [s for s in subsets(set(range(n)) - {i}) if len(s) == m]
-    return sum(marginal(game, i, s) for s in contexts) / len(contexts)
-
-
 def marginal_order_strength(game, m, n):
     """Σ_i E_{S⊆N∖{i}, |S|=m} |v(S∪{i}) − v(S)|."""
     total = 0

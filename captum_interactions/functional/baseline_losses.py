@@ -23,6 +23,7 @@ from captum_interactions.functional.coalitions import (
     n_players,
 )
 from captum_interactions.functional.moebius import moebius
+from captum_interactions.functional.multi_order import multi_order_shapley
 
 __all__ = [
     "l1_interaction_loss",
@@ -35,24 +36,22 @@ __all__ = [
 ]
 
 
-def _order_means(table: Tensor, absolute: bool) -> Tensor:
-    """Mean of Δv_i(S), or of |Δv_i(S)|, over |S| = m: ``(*batch, n orders, n)``."""
+def _mean_magnitudes(table: Tensor) -> Tensor:
+    """Mean of |Δv_i(S)| over |S| = m: ``(*batch, n orders, n)``."""
     n = n_players(table)
+    if n == 0:
+        bad_value("table", "of at least 1 player", n, "the empty game has no order")
     table = table.to(accumulation_dtype(table.device))
     sizes = coalition_sizes(n, table.device)
     counts = torch.tensor([comb(n - 1, m) for m in range(n)]).to(table)
-    if n == 0:
-        return table.new_zeros(*table.shape[:-1], 0, 0)
     means = []
     for player in range(n):
         # Bit `player` of the code splits the table into contexts without and with i.
         halves = table.reshape(*table.shape[:-1], -1, 2, 1 << player)
-        delta = (halves[..., 1, :] - halves[..., 0, :]).flatten(-2)
+        delta = (halves[..., 1, :] - halves[..., 0, :]).flatten(-2).abs()
         context_sizes = sizes.view(-1, 2, 1 << player)[:, 0].flatten()
-        sums = delta.new_zeros(*delta.shape[:-1], n).index_add(
-            -1, context_sizes, delta.abs() if absolute else delta
-        )
-        means.append(sums / counts)
+        sums = delta.new_zeros(*delta.shape[:-1], n)
+        means.append(sums.index_add(-1, context_sizes, delta) / counts)
     return torch.stack(means, dim=-1)
 
 
@@ -80,7 +79,7 @@ def shapley_strength(
         value function.
 
     Raises:
-        ValueError: If the last axis is not a power of two long.
+        ValueError: If the last axis is not a power of two long, or n < 1.
 
     References:
         Ren et al., "Can we faithfully represent absence states to compute Shapley
@@ -90,8 +89,7 @@ def shapley_strength(
         >>> shapley_strength(torch.tensor([0.0, 0.0, 0.0, 2.0])).tolist()
         [0.0, 4.0]
     """
-    strength = _order_means(table, absolute=False).abs().sum(-1)
-    return strength.to(table.dtype) if table.is_floating_point() else strength
+    return multi_order_shapley(table).abs().sum(-1)
 
 
 def marginal_strength(
@@ -107,7 +105,7 @@ def marginal_strength(
         value function; at least :func:`shapley_strength`.
 
     Raises:
-        ValueError: If the last axis is not a power of two long.
+        ValueError: If the last axis is not a power of two long, or n < 1.
 
     References:
         Ren et al. (ICLR 2023), as in the authors' code.
@@ -116,7 +114,7 @@ def marginal_strength(
         >>> marginal_strength(torch.tensor([0.0, 1.0, 1.0, 0.0])).tolist()
         [2.0, 2.0]
     """
-    strength = _order_means(table, absolute=True).sum(-1)
+    strength = _mean_magnitudes(table).sum(-1)
     return strength.to(table.dtype) if table.is_floating_point() else strength
 
 

@@ -45,7 +45,7 @@ def test_figures_are_those_of_each_baseline():
     one = compare_baselines(model, x[:1], {"zero": 0.0}, data=x)
     for m in range(3):
         expected = sum(
-            abs(reference.order_shapley_value(game, i, m, 3)) for i in range(3)
+            abs(reference.multi_order_shapley(game, i, m, 3)) for i in range(3)
         )
         assert one.order_profile[0, m].item() == pytest.approx(expected / 3, abs=1e-10)
     gap = (9 - x.amax(0)) / x.std(0, unbiased=False)

@@ -69,7 +69,7 @@ def slow_loss(f, x, baseline, orders, absolute_inside):
     if absolute_inside:
         return sum(reference.marginal_order_strength(v, m, n) for m in orders)
     return sum(
-        abs(reference.order_shapley_value(v, i, m, n)) for m in orders for i in range(n)
+        abs(reference.multi_order_shapley(v, i, m, n)) for m in orders for i in range(n)
     )
 
 

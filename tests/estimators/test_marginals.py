@@ -54,7 +54,7 @@ def test_all_permutations_together_give_the_shapley_values_of_an_order(
     )
     for order in range(1, n - 1):
         mean = read(permutation_marginals(n, order, len(ranks)), table).mean(0)
-        expected = [reference.order_shapley_value(game, i, order, n) for i in range(n)]
+        expected = [reference.multi_order_shapley(game, i, order, n) for i in range(n)]
         assert_close(
             mean, torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-12
         )
