@@ -165,6 +165,8 @@ def mean_pair_interaction(game, n):
     """Mean of I(i,j) over ordered pairs of different players."""
     pairs = [frozenset({i, j}) for i in range(n) for j in range(n) if i != j]
     return sum(shapley_interaction(game, pair, n) for pair in pairs) / len(pairs)
+
+
 def marginal_order_strength(game, m, n):
     """Σ_i E_{S⊆N∖{i}, |S|=m} |v(S∪{i}) − v(S)|."""
     total = 0
