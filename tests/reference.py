@@ -167,6 +167,20 @@ def mean_pair_interaction(game, n):
     return sum(shapley_interaction(game, pair, n) for pair in pairs) / len(pairs)
 
 
+def marginal_order_strength(game, m, n):
+    """Σ_i E_{S⊆N∖{i}, |S|=m} |v(S∪{i}) − v(S)|."""
+    total = 0
+    for i in range(n):
+        contexts = [s for s in subsets(set(range(n)) - {i}) if len(s) == m]
+        total += sum(abs(marginal(game, i, s)) for s in contexts) / len(contexts)
+    return total
+
+
+def masked(x, baseline, coalition):
+    """The input whose absent players are at the baseline."""
+    return [x[i] if i in coalition else baseline[i] for i in range(len(x))]
+
+
 def and_or_value(and_terms, or_terms, constant=0):
     """V(T) = constant + Σ_{S⊆T} I_and(S) + Σ_{S∩T≠∅} I_or(S), from lists of terms."""
     return lambda coalition: (

@@ -57,3 +57,32 @@ VECTOR = {
     "k-SII singles": [-0.137289, 0.941762, -0.235805, -0.817283],
     "STII singles": [-0.257835, 0.514692, -0.6614, -0.829465],
 }  # fmt: skip
+
+
+def _slide_1(x):
+    return -0.185 * x[:, 0] * x[:, 1:3].sum(1).clamp(0) ** 2.432 - x[:, 3:7].prod(1)
+
+
+def _slide_2(x):
+    gate = torch.sigmoid(2 - 4 * x[:, :3].sum(1))
+    return -gate - 0.011 * x[:, 3] * x[:, 4:9].sum(1).clamp(0) ** 2.341
+
+
+def _slide_3(x):
+    gate = torch.sigmoid(2.5 - 5 * x[:, 3:7].prod(1))
+    return gate - x[:, :3].prod(1) - x[:, 7:9].prod(1)
+
+
+def _slide_4(x):
+    gate = torch.sigmoid(4 * x[:, 0] - 4 * x[:, 1] + 4 * x[:, 2] - 6)
+    return -gate - x[:, 3:7].prod(1) - x[:, 7:10].prod(1)
+
+
+# The functions on the slides of learned baselines: function, label printed there, and
+# the corner that minimises the loss. The third label is no minimum.
+SLIDES = {
+    "S1": (_slide_1, "0000000", "0000000"),
+    "S2": (_slide_2, "111000000", "111000000"),
+    "S3": (_slide_3, "000111100", "000000000"),
+    "S4": (_slide_4, "0100000000", "0100000000"),
+}

@@ -1,12 +1,14 @@
 """Captum attribution classes, and the results they return."""
 
 from captum_interactions.attr.and_or import AndInteraction, AndInteractionResult
-from captum_interactions.attr.and_or_split import (
-    AndOrInteraction,
-    AndOrInteractionResult,
-    AndOrTerm,
-)
+from captum_interactions.attr.and_or_result import AndOrInteractionResult, AndOrTerm
+from captum_interactions.attr.and_or_split import AndOrInteraction
 from captum_interactions.attr.base import AbstractInteractionAttribution
+from captum_interactions.attr.baseline_comparison import (
+    BaselineComparison,
+    compare_baselines,
+)
+from captum_interactions.attr.learned_baseline import LearnedBaselineShapley
 from captum_interactions.attr.multi_order import MultiOrderInteraction
 from captum_interactions.attr.multi_order_result import MultiOrderInteractionResult
 from captum_interactions.attr.multivariate import MultivariateInteraction
@@ -14,6 +16,7 @@ from captum_interactions.attr.multivariate_result import (
     Block,
     MultivariateInteractionResult,
 )
+from captum_interactions.attr.order_profile import OrderProfile
 from captum_interactions.attr.prototypes import (
     Prototypes,
     prototype_records,
@@ -41,6 +44,10 @@ __all__ = [
     "AndOrTerm",
     "MultiOrderInteraction",
     "MultiOrderInteractionResult",
+    "LearnedBaselineShapley",
+    "OrderProfile",
+    "BaselineComparison",
+    "compare_baselines",
     "ShapleyInteraction",
     "ShapleyInteractionResult",
     "SparseInteractionResult",

@@ -36,6 +36,11 @@ from captum_interactions.estimators.learned_partition import (
     LearnedPartition,
     learn_partition,
 )
+from captum_interactions.estimators.marginals import (
+    MarginalPlan,
+    bernoulli_marginals,
+    permutation_marginals,
+)
 from captum_interactions.estimators.pairs import neighbour_pairs, random_pairs
 from captum_interactions.estimators.pilot import PILOT_SHARE, reuse_is_better
 from captum_interactions.estimators.plan import (
@@ -82,6 +87,9 @@ __all__ = [
     "read_blocks",
     "LearnedPartition",
     "learn_partition",
+    "MarginalPlan",
+    "bernoulli_marginals",
+    "permutation_marginals",
     "PairPlan",
     "plan_corner_pairs",
 ]

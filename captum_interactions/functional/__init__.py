@@ -11,6 +11,15 @@ from captum_interactions.functional.and_or import (
     or_reconstruction,
 )
 from captum_interactions.functional.and_or_split import AndOrSplit, and_or_split
+from captum_interactions.functional.baseline_losses import (
+    l1_interaction_loss,
+    marginal_loss,
+    marginal_strength,
+    sampled_marginal_strength,
+    sampled_shapley_strength,
+    shapley_loss,
+    shapley_strength,
+)
 from captum_interactions.functional.coalitions import (
     all_masks,
     coalition_code,
@@ -210,6 +219,13 @@ __all__ = [
     "positive_ratio",
     "disentanglement_ratios",
     "disentanglement_floor",
+    "shapley_strength",
+    "marginal_strength",
+    "shapley_loss",
+    "marginal_loss",
+    "l1_interaction_loss",
+    "sampled_shapley_strength",
+    "sampled_marginal_strength",
     "player_sums",
     "pair_sums",
     "pair_sums_by_size",

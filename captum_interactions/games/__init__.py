@@ -1,5 +1,14 @@
 """From a model to v(S): players, masked inputs, value functions, evaluation."""
 
+from captum_interactions.games.baselines import (
+    blurred_image,
+    constant_token,
+    data_mean,
+    data_median,
+    data_sample,
+    nearest_tokens,
+    zero_baseline,
+)
 from captum_interactions.games.game import ModelGame
 from captum_interactions.games.grids import grid_mask, grid_pairs
 from captum_interactions.games.layers import (
@@ -27,6 +36,13 @@ __all__ = [
     "TableGame",
     "Players",
     "BaselineSet",
+    "zero_baseline",
+    "data_mean",
+    "data_median",
+    "blurred_image",
+    "constant_token",
+    "data_sample",
+    "nearest_tokens",
     "TextPlayers",
     "text_players",
     "ValueFunction",

@@ -19,11 +19,6 @@ class TestMultivariateInteraction(AttributionContract):
     method = MultivariateInteraction
 
 
-class TestAllPartitions(AttributionContract):
-    method = MultivariateInteraction
-    options = {"partitions": "all"}  # noqa: RUF012
-
-
 class TestLearned(AttributionContract):
     method = MultivariateInteraction
     options = {"method": "learned"}  # noqa: RUF012

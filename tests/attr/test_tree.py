@@ -29,10 +29,6 @@ class TestInteractionTree(AttributionContract):
             )
 
 
-class TestDependence(TestInteractionTree):
-    options = {"criterion": "dependence"}  # noqa: RUF012
-
-
 class TestEnoughSamples(TestInteractionTree):
     options = {"n_samples": 64}  # noqa: RUF012
 
