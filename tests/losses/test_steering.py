@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
@@ -24,7 +24,6 @@ def steered(draw):
     return n, k1, k2, draw(st.integers(0, 2**31))
 
 
-@settings(deadline=None)  # on a busy machine time says nothing
 @given(steered())
 def test_weights_are_those_of_the_difference(case):
     n, k1, k2, seed = case

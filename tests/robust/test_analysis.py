@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
@@ -27,7 +27,6 @@ def two_tables(draw):
     return torch.randn(2, 2**n, generator=generator, dtype=torch.float64)
 
 
-@settings(deadline=None)  # on a busy machine time says nothing
 @given(two_tables())
 def test_utility_by_order_is_the_definition(tables):
     n = tables.shape[-1].bit_length() - 1
@@ -55,7 +54,6 @@ def test_utility_by_order_is_the_definition(tables):
     assert_close(parts.empty, tables[0, 0] - tables[1, 0], **CLOSE)
 
 
-@settings(deadline=None)  # on a busy machine time says nothing
 @given(two_tables())
 def test_cutout_is_its_definition_and_its_expansion(tables):
     n = tables.shape[-1].bit_length() - 1

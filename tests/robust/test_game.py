@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -27,7 +27,6 @@ from tests.losses.models import Function
 CLOSE = {"rtol": 0, "atol": 1e-10}
 
 
-@settings(deadline=None)  # on a busy machine time says nothing
 @given(tables(max_players=5).filter(lambda table: len(table) >= 4))
 def test_mean_interaction_is_that_of_all_pairs(table):
     n = len(table).bit_length() - 1
@@ -43,7 +42,6 @@ def test_interactions_of_units_are_row_means(n, random_table):
     assert_close(unit_interactions(TableGame(table)), expected, **CLOSE)
 
 
-@settings(deadline=None)  # on a busy machine time says nothing
 @given(st.integers(2, 5), st.integers(0, 2**31))
 def test_quadratic_games(n, seed):
     # v(S) = g·δ_S + δ_S'Hδ_S/2 gives I(a,b) = δ_a H_ab δ_b.
