@@ -19,7 +19,7 @@ from captum_interactions.robust import (
     success_by_step,
 )
 
-IMAGES = 50  # for the comparison of many steps with one; twice that for transfer
+IMAGES = 50
 BOUNDS = {"lower_bound": 0.0, "upper_bound": 1.0}
 VR = {"noise_samples": 10, "noise_std": 0.1}
 ATTACKS = {
@@ -65,7 +65,7 @@ def many_steps_against_one(nets, x, y):
 
 def reduction_and_transfer(source, targets, x, y, radius):
     """Interaction, success on the source, and transfer, for each attack and loss."""
-    images, labels = correct([source, *targets.values()], x, y, 2 * IMAGES)
+    images, labels = correct([source, *targets.values()], x, y, IMAGES)
     for loss in ("cross_entropy", "margin"):
         print(f"\nε {radius}, 20 steps of ε/8, loss {loss}, {len(images)} images:")
         print(
