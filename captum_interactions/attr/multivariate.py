@@ -10,6 +10,7 @@ from torch import Tensor
 
 from captum_interactions._captum import log_usage
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
+from captum_interactions._random import own_generator
 from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.attr.multivariate_result import MultivariateInteractionResult
 from captum_interactions.estimators import (
@@ -149,8 +150,8 @@ class MultivariateInteraction(AbstractInteractionAttribution):
             perturbations_per_eval: Coalitions per forward pass; ``None`` finds it.
             show_progress: Show a progress bar.
             generator: Source of randomness of sampling and learning. ``None`` starts
-                from a fixed seed, so that calls repeat; torch's global state is never
-                used.
+                one from torch's global seed, so that calls repeat; the global state is
+                read, never advanced.
 
         Returns:
             The interactions and their partitions.
@@ -173,7 +174,7 @@ class MultivariateInteraction(AbstractInteractionAttribution):
         )
         members = _members(coalition, game.players)
         learned = _check_options(members, partitions, n_samples, method)
-        generator = generator or torch.Generator()
+        generator = own_generator(generator)
         if n_samples is None:
             found = _exact(game, members, partitions == "all")
         else:

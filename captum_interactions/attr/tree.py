@@ -15,6 +15,7 @@ from captum_interactions._checks import (
     check_enumerable,
     check_positive_int,
 )
+from captum_interactions._random import own_generator
 from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.attr.tree_growth import (
     grow_exact,
@@ -135,8 +136,9 @@ class InteractionTree(AbstractInteractionAttribution):
                 budget that holds all 2**n, is exact; required beyond 14 players.
             perturbations_per_eval: Coalitions per forward pass; ``None`` finds it.
             show_progress: Show a progress bar.
-            generator: Source of randomness of sampling. ``None`` starts from a fixed
-                seed, so that calls repeat; torch's global state is never used.
+            generator: Source of randomness of sampling. ``None`` starts one from
+                torch's global seed, so that calls repeat; the global state is read,
+                never advanced.
 
         Returns:
             The trees.
@@ -164,7 +166,7 @@ class InteractionTree(AbstractInteractionAttribution):
             forest = grow_exact(game, plan)
         else:
             assert n_samples is not None
-            source = generator or torch.Generator()
+            source = own_generator(generator)
             forest = grow_sampled(game, plan, n_samples, source)
         info = self._info(game, inputs, forest.v_empty, forest.v_full)
         info = replace(info, n_evaluations=forest.n_evaluations)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._random import own_generator
 
 __all__ = ["grid_mask", "grid_pairs"]
 
@@ -87,8 +88,7 @@ def grid_pairs(
         check_positive_int(name, value, "see the defaults")
     if rows * columns < 2:
         bad_value("rows", "a grid of at least two cells", "one", "refine the grid")
-    if generator is None:
-        generator = torch.Generator().manual_seed(0)
+    generator = own_generator(generator)
     pairs = []
     for row in range(0, rows, spacing):
         for column in range(0, columns, spacing):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
+from captum_interactions._random import own_generator
 from captum_interactions.functional import shapley_interaction_index
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games import ModelGame
@@ -98,8 +99,7 @@ def random_pairs(
     check_positive_int("n_pairs", n_pairs, "ask for a pair")
     if n < 2:
         bad_value("n", "at least two players", n, "a pair has two")
-    if generator is None:
-        generator = torch.Generator().manual_seed(0)
+    generator = own_generator(generator)
     if n_pairs >= n * (n - 1) // 2:
         return torch.triu_indices(n, n, offset=1).T.contiguous()
     chosen: set[tuple[int, int]] = set()
@@ -176,8 +176,7 @@ def interaction_strength(
     labels = check_labels(target, len(first))
     if n_contexts is not None and check_positive_int("n_contexts", n_contexts, "") < 2:
         bad_value("n_contexts", "at least 2", n_contexts, "errors need two")
-    if generator is None:
-        generator = torch.Generator().manual_seed(0)
+    generator = own_generator(generator)
     scored = ScoreFunction(score)
     with torch.no_grad(), evaluation_mode(model):
         split = split_at_layer(model, layer, inputs, additional_forward_args)

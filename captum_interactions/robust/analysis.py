@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._random import own_generator
 from captum_interactions.functional import size_means
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games import Game
@@ -83,8 +84,7 @@ def cutout_expectation(
         return CutoutCurve(values, torch.zeros_like(values))
     if check_positive_int("n_samples", n_samples, "or None for all coalitions") < 2:
         bad_value("n_samples", "at least 2", n_samples, "errors need two")
-    if generator is None:
-        generator = torch.Generator().manual_seed(0)
+    generator = own_generator(generator)
     means, errors = [], []
     for k in range(n + 1):
         masks, all_of_them = _coalitions_of_size(n, k, n_samples, generator)
