@@ -50,6 +50,34 @@ def digits_cnn():
     return train(model, x, y), x, y
 
 
+def digits():
+    """Digits in [0, 1], shuffled: 1,200 to train on and 597 held out, with labels."""
+    data = load_digits()
+    order = torch.randperm(len(data.target), generator=torch.Generator().manual_seed(0))
+    x = torch.tensor(data.images).float().unsqueeze(1)[order] / 16
+    y = torch.tensor(data.target)[order]
+    return x[:1200], y[:1200], x[1200:], y[1200:]
+
+
+def digits_network(seed, dropout=0.0):
+    """Untrained conv8-conv16-pool-conv16-fc64-10; ``"1"`` has 512 units."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(256, 64),
+        nn.ReLU(),
+        nn.Linear(64, 10),
+    )
+
+
 class TokenTransformer(nn.Module):
     """Two-layer encoder over 14 tokens; token 0 is the mask."""
 

@@ -207,7 +207,7 @@ def coverage(cache, repetitions):
     print(f"{'game':18s} {'budget':>6s}  default: orders SII SV   unbiased: the same")
     for name, table in tables(cache).items():
         n = table.shape[-1].bit_length() - 1
-        budget = BUDGETS[name][-1]
+        budget = BUDGETS[name][0]
         shares = []
         for unbiased in (False, True):
             hits = dict.fromkeys(READINGS, 0.0)

@@ -1,6 +1,14 @@
 """Game-theoretic interactions of deep networks, beside Captum's attributions."""
 
-from captum_interactions import functional, games, interop, metrics, visualization
+from captum_interactions import (
+    functional,
+    games,
+    interop,
+    losses,
+    metrics,
+    robust,
+    visualization,
+)
 from captum_interactions.attr import (
     AndInteraction,
     AndOrInteraction,
@@ -26,6 +34,8 @@ __all__ = [
     "functional",
     "games",
     "interop",
+    "losses",
     "metrics",
+    "robust",
     "visualization",
 ]

@@ -40,10 +40,13 @@ for _notebook in sorted((_here.parent / "tutorials").glob("*.ipynb")):
 
 
 def _escape_bars(app, what, name, obj, options, lines):
-    """Docstrings write the size of a coalition as |S|; reST would substitute it."""
+    """Docstrings write the size of a coalition as |S|; reST would substitute it.
+
+    The look-alike U+2223 is as wide, so tables stay aligned.
+    """
     for i, line in enumerate(lines):
         if not line.lstrip().startswith((">>>", "...")):
-            lines[i] = line.replace("|", r"\|")
+            lines[i] = line.replace("|", "\u2223")
 
 
 def setup(app):

@@ -144,6 +144,29 @@ def walsh_coefficient(game, coalition, n):
     return sum((-1) ** len(coalition & t) * game(t) for t in subsets(range(n))) / 2**n
 
 
+def group_delta(game, a, b, context):
+    """Δf(S,A,B) = f(S∪A∪B) − f(S∪A) − f(S∪B) + f(S)."""
+    return game(context | a | b) - game(context | a) - game(context | b) + game(context)
+
+
+def interaction_of_order(game, i, j, m, n):
+    """I^(m)(i,j): mean of Δv(i,j,S) over contexts S of m players."""
+    contexts = [s for s in subsets(set(range(n)) - {i, j}) if len(s) == m]
+    return sum(delta(game, i, j, s) for s in contexts) / len(contexts)
+
+
+def mean_of_size(game, k, n):
+    """v̄(k): mean of v over coalitions of k players."""
+    coalitions = [s for s in subsets(range(n)) if len(s) == k]
+    return sum(game(s) for s in coalitions) / len(coalitions)
+
+
+def mean_pair_interaction(game, n):
+    """Mean of I(i,j) over ordered pairs of different players."""
+    pairs = [frozenset({i, j}) for i in range(n) for j in range(n) if i != j]
+    return sum(shapley_interaction(game, pair, n) for pair in pairs) / len(pairs)
+
+
 def marginal_order_strength(game, m, n):
     """Σ_i E_{S⊆N∖{i}, |S|=m} |v(S∪{i}) − v(S)|."""
     total = 0

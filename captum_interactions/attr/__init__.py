@@ -1,11 +1,8 @@
 """Captum attribution classes, and the results they return."""
 
 from captum_interactions.attr.and_or import AndInteraction, AndInteractionResult
-from captum_interactions.attr.and_or_split import (
-    AndOrInteraction,
-    AndOrInteractionResult,
-    AndOrTerm,
-)
+from captum_interactions.attr.and_or_result import AndOrInteractionResult, AndOrTerm
+from captum_interactions.attr.and_or_split import AndOrInteraction
 from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.attr.baseline_comparison import (
     BaselineComparison,

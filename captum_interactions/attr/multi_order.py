@@ -99,6 +99,8 @@ class MultiOrderInteraction(AbstractInteractionAttribution):
             n_samples,
             perturbations_per_eval,
             show_progress,
+            # Attributions need values that all pairs share.
+            sampling="reuse",
             unbiased=unbiased,
             generator=generator,
         ).attributions()
@@ -188,6 +190,8 @@ class MultiOrderInteraction(AbstractInteractionAttribution):
                 unbiased=unbiased,
                 generator=generator,
             )
+            bar.total = game.n_evaluations  # duplicates were not evaluated
+            bar.update(0)
         if isinstance(sampled, CompletedTable):
             table = sampled.table
             info = self._info(game, inputs, table[..., 0], table[..., -1])

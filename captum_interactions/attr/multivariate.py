@@ -178,7 +178,12 @@ class MultivariateInteraction(AbstractInteractionAttribution):
             found = _exact(game, members, partitions == "all")
         else:
             found = _sampled(game, members, n_samples, partitions == "all", generator)
-        reading = read_blocks(found.values, found.codes, partitions, learned, generator)
+        # A sum over m blocks is as good as the values the model answers with.
+        unit = 4 * len(members) * torch.finfo(game.value_dtype).eps
+        rounding = unit * torch.maximum(found.v_empty.abs(), found.v_full.abs())
+        reading = read_blocks(
+            found.values, found.codes, partitions, learned, generator, rounding
+        )
         optima = (reading.largest, reading.smallest)
         labels = torch.stack([best.labels for best in optima], dim=-2)
         at = _positions(block_codes(labels), found.codes)

@@ -34,8 +34,8 @@ Edges = tuple[tuple[int, int], ...]
 
 # What counts as rounding follows the dtype in which the model answers: float32 values
 # carry about 1e-7 of their size, and batches of different size round differently.
-_TOLERANCES = {torch.float64: Tolerance(figure=1e-10, tie=1e-9)}
-_COARSE = Tolerance(figure=1e-6, tie=1e-6)
+_TOLERANCES = {torch.float64: Tolerance()}
+_COARSE = Tolerance(figure=1e-6, value=1e-6, tie=1e-6)
 
 
 @dataclass(frozen=True)

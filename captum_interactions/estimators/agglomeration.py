@@ -48,12 +48,18 @@ class Tolerance:
     """What counts as rounding.
 
     Attributes:
-        figure: Figures below this part of the spread of v are 0.
+        figure: Figures below this part of the spread of v are 0,
+        value: and so are those below this part of the largest |v|.
         tie: Criteria closer than this part of the largest are equal.
     """
 
     figure: float = 1e-10
+    value: float = 1e-14
     tie: float = 1e-9
+
+    def floor(self, low: float, high: float) -> float:
+        """Return the smallest figure that counts when v lies in low..high."""
+        return self.figure * (high - low) + self.value * max(abs(low), abs(high))
 
 
 @dataclass(frozen=True)
@@ -273,7 +279,7 @@ def _grow(
             values = yield plan.coalitions(chosen)
             low, high = min(low, float(values.min())), max(high, float(values.max()))
             expected = _expectations(values, weights)
-            figures = plan.read(expected, close.figure * (high - low))
+            figures = plan.read(expected, close.floor(low, high))
             if leaves is None:
                 leaves = _summary(plan.values(expected), weights)
             for pair in _best(figures, criterion, close.tie):

@@ -51,6 +51,7 @@ def read_blocks(
     partitions: Partitions = "contiguous",
     learned: bool = False,
     generator: torch.Generator | None = None,
+    rounding: Tensor | float = 0.0,
 ) -> BlockReading:
     """Find B, B_max and B_min from φ_A of blocks.
 
@@ -61,6 +62,8 @@ def read_blocks(
         partitions: Over which partitions to optimise.
         learned: Learn contiguous partitions instead of finding the best.
         generator: Source of randomness of learning.
+        rounding: Error of the values, a number or ``(*batch,)``: sums closer than this,
+            or than 1e-9 of the largest |φ_A|, are equal.
 
     Returns:
         The reading, in the units of the value function.
@@ -78,7 +81,7 @@ def read_blocks(
     is_single = inside * alone.unsqueeze(-1)
     singles = values @ is_single
     gains = torch.where(alone, 0, values - singles @ inside.mT)
-    slack = TIE_TOLERANCE * values.detach().abs().amax(-1)
+    slack = TIE_TOLERANCE * values.detach().abs().amax(-1) + rounding
     probabilities = None
     if partitions == "all":
         table = gains.new_zeros(*gains.shape[:-1], 1 << m)

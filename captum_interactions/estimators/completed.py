@@ -23,6 +23,9 @@ from captum_interactions.functional.coalitions import accumulation_dtype
 __all__ = ["CompletedTable", "complete_table"]
 
 _DRAWS = 32
+# Error draws hold a table each: beyond a gigabyte of them, fewer have to do.
+_MOST_DRAWN_VALUES = 1 << 27
+_FEWEST_DRAWS = 8
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ def complete_table(
         values: v of these coalitions, ``(*lead, C)``.
         n: Number of players, at most 20.
         unbiased: Correct the completion so that it is right on average.
-        draws: Number of error draws behind the standard errors.
+        draws: Number of error draws behind the standard errors; fewer, but at least 8,
+            where they would take more than a gigabyte.
         generator: Source of randomness.
 
     Returns:
@@ -123,6 +127,8 @@ def complete_table(
         table[:, codes] = rows
         errors = table.new_zeros(0, *table.shape)
     else:
+        affordable = _MOST_DRAWN_VALUES // (len(rows) << n)
+        draws = min(draws, max(_FEWEST_DRAWS, affordable))
         fill = _unbiased if unbiased else _posterior
         filled = [fill(codes, row, n, draws, generator) for row in rows]
         table = torch.stack([t for t, _ in filled])

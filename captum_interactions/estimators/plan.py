@@ -63,17 +63,6 @@ def distinct(
     return CoalitionPlan(rows, index.view(masks.shape[:-1]))
 
 
-def own_generator(generator: torch.Generator | None) -> torch.Generator:
-    """The generator given, or one that starts from the global seed.
-
-    The global random state is read, never advanced: what follows a call does not depend
-    on whether it sampled.
-    """
-    if generator is not None:
-        return generator
-    return torch.Generator().manual_seed(torch.initial_seed())
-
-
 def smallest_budget(n: int) -> int:
     """Coalitions of sizes 0, 1, n−1 and n: the least that fixes both ends.
 

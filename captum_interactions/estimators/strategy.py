@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._random import own_generator
 from captum_interactions.estimators.completed import CompletedTable, complete_table
 from captum_interactions.estimators.contexts import (
     Evaluate,
@@ -25,7 +26,6 @@ from captum_interactions.estimators.pilot import (
 )
 from captum_interactions.estimators.plan import (
     MAX_TABLE_PLAYERS,
-    own_generator,
     smallest_budget,
     stratified_codes,
 )
@@ -39,6 +39,10 @@ from captum_interactions.functional import (
 __all__ = ["Sampling", "sample_table", "sample_orders"]
 
 Sampling = Literal["auto", "reuse", "paired"]
+
+# Paired sampling pays for every cell, reuse for every size: from this many cells per
+# size on, no game we know of leaves paired sampling a chance, and no pilot is needed.
+_CELLS_PER_SIZE = 16
 
 
 def sample_table(
@@ -84,8 +88,8 @@ def _check_table_players(n: int) -> None:
             "n_samples",
             f"None, or used with at most {MAX_TABLE_PLAYERS} players here",
             f"{n} players",
-            "pass a coarser `feature_mask`, or `pairs` to "
-            "`MultiOrderInteraction.interactions`",
+            "pass a coarser `feature_mask`; single pairs of more players can be "
+            "sampled by `MultiOrderInteraction.interactions(pairs=…)`",
         )
 
 
@@ -109,8 +113,9 @@ def sample_orders(
         orders: The context sizes wanted.
         budget: Coalitions to evaluate at most.
         sampling: ``"reuse"`` completes the table, ``"paired"`` draws contexts for each
-            pair, ``"auto"`` spends a pilot and takes what promises the smaller error;
-            beyond 20 players only ``"paired"`` is possible.
+            pair, ``"auto"`` takes what promises the smaller error, by a pilot if only
+            few pairs and orders are wanted; beyond 20 players only ``"paired"`` is
+            possible.
         unbiased: See :func:`~.completed.complete_table`; paired sampling always is.
         generator: Source of randomness; None starts one from the global seed.
 
@@ -136,7 +141,9 @@ def sample_orders(
 def _affordable(
     n: int, n_pairs: int, orders: Sequence[int], budget: int
 ) -> list[int] | None:
-    """Contexts per order if paired sampling is possible at all, else None."""
+    """Contexts per order if paired sampling is worth a thought, else None."""
+    if n_pairs * len(orders) >= _CELLS_PER_SIZE * (n + 1):
+        return None
     left = budget - max(smallest_budget(n), round(PILOT_SHARE * budget))
     least = 4 * n_pairs * sum(min(2, comb(n - 2, m)) for m in orders)
     if budget >= 1 << n or left < least:

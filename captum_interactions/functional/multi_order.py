@@ -2,11 +2,11 @@
 
 The order m here is the *context size*, not the size of a coalition:
 
-====================  ==============================================  ============
-I^(m)(i,j)            mean of Δv(i,j,S) over S ⊆ N∖{i,j}, |S| = m     m = 0..n−2
-φ^(m)(i)              mean of v(S∪{i}) − v(S) over S ⊆ N∖{i}, |S| = m  m = 0..n−1
-J^(m)(i,j)            (n−1−m) / (n(n−1)) · I^(m)(i,j)                 m = 0..n−2
-====================  ==============================================  ============
+====================  ================================================  ===========
+I^(m)(i,j)            mean of Δv(i,j,S) over S ⊆ N∖{i,j} of m players   m = 0..n−2
+φ^(m)(i)              mean of v(S∪{i}) − v(S) over S ⊆ N∖{i}, the same  m = 0..n−1
+J^(m)(i,j)            (n−1−m) / (n(n−1)) · I^(m)(i,j)                   m = 0..n−2
+====================  ================================================  ===========
 
 They decompose what is known: I^(m) averages over m to the Shapley interaction index,
 φ^(m) to the Shapley value, and v(N) − v(∅) = Σ_i φ^(0)(i) + Σ_{i≠j} Σ_m J^(m)(i,j) with

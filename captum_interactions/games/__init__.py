@@ -10,6 +10,13 @@ from captum_interactions.games.baselines import (
     zero_baseline,
 )
 from captum_interactions.games.game import ModelGame
+from captum_interactions.games.grids import grid_mask, grid_pairs
+from captum_interactions.games.layers import (
+    SplitForward,
+    evaluation_mode,
+    module_name,
+    split_at_layer,
+)
 from captum_interactions.games.masking import BaselineSet
 from captum_interactions.games.players import Players
 from captum_interactions.games.table_game import Game, TableGame
@@ -44,4 +51,10 @@ __all__ = [
     "log_prob",
     "prob",
     "margin",
+    "SplitForward",
+    "split_at_layer",
+    "module_name",
+    "evaluation_mode",
+    "grid_mask",
+    "grid_pairs",
 ]

@@ -70,7 +70,7 @@ class ProbedBatch:
         each = min(seconds / coalitions, self._seconds.get(self.size, float("inf")))
         self._seconds[self.size] = each
         others = [s for size, s in self._seconds.items() if size != self.size]
-        if each < min(others) * _WORTHWHILE:
+        if each < min(others, default=float("inf")) * _WORTHWHILE:
             self._doubts = 0
             if 2 * self.size <= self._limit:
                 self.size *= 2

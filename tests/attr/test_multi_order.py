@@ -201,6 +201,17 @@ class TestSampled:
             x, target=0, n_samples=60, show_progress=True, generator=generator
         )
         assert "60/60" in capsys.readouterr().err
+        MultiOrderInteraction(model).interactions(
+            x,
+            target=0,
+            pairs=[(0, 1)],
+            orders=[0, 3],
+            n_samples=200,
+            sampling="paired",
+            show_progress=True,
+            generator=generator,
+        )
+        assert "100%" in capsys.readouterr().err
 
 
 class TestSampledShapleyInteraction:
@@ -267,6 +278,10 @@ class TestBadInput:
         with pytest.raises(ValueError, match="at most 20 players here, got 21 players"):
             MultiOrderInteraction(Mlp(21)).interactions(
                 double(1, 21), target=0, n_samples=500, sampling="reuse"
+            )
+        with pytest.raises(ValueError, match="at most 20 players here, got 21 players"):
+            MultiOrderInteraction(Mlp(21)).attribute(
+                double(1, 21), target=0, n_samples=500
             )
         with pytest.raises(ValueError, match="at most 20 players here, got 21 players"):
             ShapleyInteraction(Mlp(21)).attribute(

@@ -90,7 +90,9 @@ def test_recall_of_the_published_criterion(n, tight, published):
 
 
 @pytest.mark.parametrize("tight", ["and", "or"])
-@pytest.mark.parametrize("n", [7, 8, pytest.param(11, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "n", [7, *(pytest.param(n, marks=pytest.mark.slow) for n in (8, 11))]
+)
 def test_dependence_finds_every_bracket(n, tight):
     strings = 1 << (n - 1)
     best = (strings - 2) / strings  # two strings have no bracket to be found

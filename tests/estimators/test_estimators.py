@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from captum_interactions import estimators
 from captum_interactions import functional as F
-from captum_interactions.estimators import strategy
+from captum_interactions.estimators import strategy, walsh
 from captum_interactions.estimators.walsh import (
     Completion,
     WalshPrior,
@@ -143,6 +143,22 @@ class TestWalshPrior:
                 value += 0.2 * (bin(s).count("1") == bin(t).count("1"))
                 got = prior.kernel(masks[s : s + 1], masks[t : t + 1]).item()
                 assert abs(got - value) < 1e-6
+
+    def test_gradient_of_the_evidence(self):
+        masks = F.all_masks(4)[:11]
+        values = torch.randn(11, generator=seeded(0), dtype=torch.float64)
+        start = torch.tensor([-1.0, -2.0, 0.5, 0.0, 0.3, -1.0, -2.0]).double()
+
+        def value(parameters):
+            return walsh._evidence(walsh._prior_from(parameters, 4), masks, values)
+
+        parameters = start.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(value(parameters)[1], parameters)
+        for k in range(7):
+            step = torch.zeros(7).double()
+            step[k] = 1e-5
+            difference = value(start + step)[0] - value(start - step)[0]
+            assert abs(difference / 2e-5 - gradient[k]) < 1e-5
 
     @pytest.mark.parametrize("direct", [True, False])
     def test_completion_is_the_gaussian_posterior(self, direct, monkeypatch):

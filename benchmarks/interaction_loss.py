@@ -1,0 +1,187 @@
+"""Training digits networks with the interaction loss and the steering losses.
+
+Run: python benchmarks/interaction_loss.py (about three minutes on one thread).
+"""
+
+from __future__ import annotations
+
+import statistics
+
+import torch
+from models import digits, digits_cnn, digits_network
+from timing import describe, in_turns, milliseconds, ratio
+from torch.nn.functional import cross_entropy
+
+from captum_interactions.games import ModelGame, grid_mask, log_odds
+from captum_interactions.losses import (
+    InteractionLoss,
+    OrderSteeringLoss,
+    interaction_strength,
+    steering_weights,
+)
+from captum_interactions.robust import cutout_expectation
+
+SEEDS = (0, 1, 2)
+WEIGHTS = (0.0, 0.1, 1.0, 10.0, 100.0)
+LAYER = "1"  # the ReLU behind the first convolution: 512 units
+TRAINING_IMAGES = 200
+
+
+def fit(seed, x, y, weight=0.0, dropout=0.0, epochs=50, batch=50):
+    """Train one network; warm-up as in the paper."""
+    net = digits_network(seed, dropout)
+    generator = torch.Generator().manual_seed(seed)
+    criterion = InteractionLoss(net, LAYER, n_contexts=2, warmup=5, generator=generator)
+    order = torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.Adam(net.parameters(), 2e-3)
+    torch.manual_seed(seed)
+    for epoch in range(epochs):
+        criterion.set_epoch(epoch)
+        for rows in torch.randperm(len(x), generator=order).split(batch):
+            optimiser.zero_grad()
+            if weight:
+                logits, interaction = criterion(x[rows], y[rows])
+                loss = cross_entropy(logits, y[rows]) + weight * interaction
+            else:
+                loss = cross_entropy(net.train()(x[rows]), y[rows])
+            loss.backward()
+            optimiser.step()
+    return net.eval()
+
+
+def over_lambda(x, y, held_out, truth):
+    """|I|, accuracy and loss over λ, and for dropout."""
+    print(f"\n{TRAINING_IMAGES} training images, loss on {512} units, three seeds:")
+    rows = {f"λ = {weight:g}": {"weight": weight} for weight in WEIGHTS}
+    rows["dropout 0.5"] = {"dropout": 0.5}
+    print("  setting      mean |I| raw (per seed)           over Y               test"
+          " accuracy     test loss")  # fmt: skip
+    for name, options in rows.items():
+        raw, normalised, accuracy, loss = [], [], [], []
+        for seed in SEEDS:
+            net = fit(seed, x, y, **options)
+            strength = interaction_strength(
+                net, x[:6], y[:6], LAYER, pairs=50, n_contexts=60
+            )
+            raw.append(strength.raw)
+            with torch.no_grad():
+                whole = net(x)
+                own = whole.gather(1, y[:, None])[:, 0]
+                others = (whole.sum(1) - own) / 9
+                scale = (own - others).mean().abs().item()
+                logits = net(held_out)
+            normalised.append(strength.raw / scale)
+            accuracy.append((logits.argmax(1) == truth).double().mean().item())
+            loss.append(cross_entropy(logits, truth).item())
+        print(
+            f"  {name:<11} " + " ".join(f"{v:.2e}" for v in raw)
+            + " | " + " ".join(f"{v:.2e}" for v in normalised)
+            + f" | {spread(accuracy)} | {spread(loss)}"
+        )  # fmt: skip
+
+
+def spread(values):
+    """Mean and standard deviation."""
+    return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
+
+
+def steered(x, y, held_out, truth):
+    """Where steering moves the strength of the mean interaction of each order."""
+    cells, n = grid_mask(8, 8, 4), 16
+    presets = {
+        "none": None,
+        "suppress(0, .5)": (0.0, 0.5, "suppress"),
+        "encourage(.3, .7)": (0.3, 0.7, "encourage"),
+        "suppress(.7, 1)": (0.7, 1.0, "suppress"),
+    }
+    print(
+        "\nSteering on 4 by 4 cells: share of each order in Σ_m |mean I^(m)|, m = 0..14"
+    )
+    for name, preset in presets.items():
+        shares, accuracy = [], []
+        for seed in SEEDS:
+            net = digits_network(seed)
+            optimiser = torch.optim.Adam(net.parameters(), 2e-3)
+            order = torch.Generator().manual_seed(seed)
+            criterion = preset and OrderSteeringLoss(
+                net, *preset, feature_mask=cells, generator=order
+            )
+            for _ in range(400):
+                rows = torch.randint(len(x), (64,), generator=order)
+                optimiser.zero_grad()
+                loss = cross_entropy(net(x[rows]), y[rows])
+                if criterion:
+                    loss = loss + criterion(x[rows], y[rows])
+                loss.backward()
+                optimiser.step()
+            net.eval()
+            shares.append(order_shares(net, held_out[:40], truth[:40], cells))
+            with torch.no_grad():
+                accuracy.append((net(held_out).argmax(1) == truth).double().mean())
+        mean = torch.stack(shares).mean(0)
+        peak = ""
+        if preset:
+            top = int(steering_weights(n, *criterion.sizes(n)).argmax())
+            peak = f"; exact weights peak at m = {top}"
+        centre = (mean * torch.arange(n - 1)).sum()
+        print(
+            f"  {name:<18}" + " ".join(f"{v:.2f}" for v in mean.tolist())
+            + f"  centre {centre:.1f}, accuracy "
+            f"{torch.stack(accuracy).mean():.3f}{peak}"
+        )  # fmt: skip
+
+
+def order_shares(net, x, y, cells):
+    """|mean over images and all pairs of I^(m)|, over its sum (log-odds)."""
+    games = ModelGame(log_odds(net), x, target=y, feature_mask=cells)
+    curve = cutout_expectation(games, n_samples=400).values
+    strength = curve.diff(n=2).abs().mean(0)
+    return strength / strength.sum()
+
+
+def cost(net, x, y):
+    """A training step with the loss, over the upper passes that it cannot avoid."""
+    criterion = InteractionLoss(net, LAYER, n_contexts=10)
+    low, upper = net[:2], net[2:]
+
+    def step():
+        net.zero_grad()
+        logits, interaction = criterion(x, y)
+        (cross_entropy(logits, y) + interaction).backward()
+
+    def passes():
+        net.zero_grad()
+        features = low(x)
+        loss = cross_entropy(upper(features), y)
+        rows = features.repeat(40, 1, 1, 1)
+        (loss + upper(rows).gather(1, y.repeat(40)[:, None]).mean()).backward()
+
+    def plain():
+        net.zero_grad()
+        cross_entropy(net(x), y).backward()
+
+    seconds = in_turns({"step": step, "passes": passes, "plain": plain}, 25)
+    units = low(x)[0].numel()
+    print(
+        f"One step on {units} units, batch {len(x)}, 10 contexts: "
+        f"{milliseconds(seconds['step']):.1f} ms, its passes alone "
+        f"{milliseconds(seconds['passes']):.1f} ms: ratio "
+        f"{ratio(seconds['step'], seconds['passes']):.3f} "
+        f"(without the loss {milliseconds(seconds['plain']):.1f} ms)"
+    )
+
+
+def main():
+    """Print all tables."""
+    print(describe())
+    x, y, held_out, truth = digits()
+    for net in (digits_network(0).eval(), digits_cnn()[0]):
+        cost(net, x[:64], y[:64])
+    few = slice(TRAINING_IMAGES)
+    over_lambda(x[few], y[few], held_out[:500], truth[:500])
+    steered(x, y, held_out, truth)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()

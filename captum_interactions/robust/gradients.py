@@ -1,0 +1,168 @@
+"""The pieces an attack's gradient is made of, each one a function of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, interpolate, pad
+
+__all__ = [
+    "Diversity",
+    "diversify",
+    "smooth",
+    "l1_normalised",
+    "scaled_branches",
+    "ascend",
+    "project",
+    "random_start",
+    "draw_units",
+]
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """One random resizing and padding, as shares of the free pixels."""
+
+    size: float
+    down: float
+    across: float
+
+    @classmethod
+    def draw(cls, probability: float, generator: torch.Generator) -> Diversity | None:
+        """Draw one with a probability; 0 draws nothing from the generator."""
+        if probability == 0:
+            return None
+        chance, *shares = torch.rand(
+            4, generator=generator, device=generator.device
+        ).tolist()
+        return cls(*shares) if chance < probability else None
+
+
+def diversify(
+    images: Tensor,  # (rows, channels, height, width)
+    scale: float,
+    draw: Diversity,
+) -> Tensor:
+    """Diverse inputs (DI): resize at random, pad at random, and resize back.
+
+    Images are enlarged to a random size below ``scale`` times theirs, placed at random
+    on a zero canvas of that largest size, and brought back (bilinear throughout).
+
+    Args:
+        images: ``(rows, channels, height, width)``.
+        scale: Largest size over the images'.
+        draw: The random part, the same for all rows.
+
+    References:
+        Xie et al. (CVPR 2019).
+    """
+    height, width = images.shape[-2:]
+    canvas = int(height * scale), int(width * scale)
+    size = [
+        small + int(draw.size * (large - small))
+        for small, large in zip((height, width), canvas, strict=True)
+    ]
+    resized = interpolate(images, size, mode="bilinear", align_corners=False)
+    free = canvas[0] - size[0], canvas[1] - size[1]
+    top = int(draw.down * (free[0] + 1))
+    left = int(draw.across * (free[1] + 1))
+    padded = pad(resized, (left, free[1] - left, top, free[0] - top))
+    return interpolate(padded, (height, width), mode="bilinear", align_corners=False)
+
+
+def smooth(gradient: Tensor, size: int) -> Tensor:
+    """Translation invariance (TI): the gradient convolved with a Gaussian.
+
+    The kernel is the normal density on ``linspace(−3, 3, size)`` in both directions,
+    normalised; every channel is convolved by itself. Size 1 changes nothing.
+
+    References:
+        Dong et al. (CVPR 2019).
+    """
+    if size == 1:
+        return gradient
+    line = torch.linspace(-3, 3, size, dtype=gradient.dtype, device=gradient.device)
+    line = (-line.square() / 2).exp()
+    kernel = line.unsqueeze(1) * line
+    channels = gradient.shape[1]
+    weight = (kernel / kernel.sum()).expand(channels, 1, size, size)
+    return conv2d(gradient, weight, padding=size // 2, groups=channels)
+
+
+def l1_normalised(gradient: Tensor) -> Tensor:
+    """Each example's gradient over its L1 norm; a zero gradient stays zero."""
+    norms = gradient.flatten(1).abs().sum(-1).clamp_min(_tiny(gradient))
+    return gradient / _per_example(norms, gradient)
+
+
+def ascend(delta: Tensor, direction: Tensor, step: float, norm: str) -> Tensor:
+    """One step: along the sign for L∞, along the unit vector for L2."""
+    if norm == "Linf":
+        return delta + step * direction.sign()
+    norms = direction.flatten(1).norm(dim=-1).clamp_min(_tiny(delta))
+    return delta + step * direction / _per_example(norms, direction)
+
+
+def project(delta: Tensor, radius: float, norm: str) -> Tensor:
+    """Back into the ball around 0, each example by itself; zeros stay zeros."""
+    if norm == "Linf":
+        return delta.clamp(-radius, radius)
+    norms = delta.flatten(1).norm(dim=-1).clamp_min(_tiny(delta))
+    return delta * _per_example((radius / norms).clamp_max(1), delta)
+
+
+def random_start(
+    inputs: Tensor, radius: float, norm: str, generator: torch.Generator
+) -> Tensor:
+    """A uniform draw from the ball, shared by the batch, ``(1, *features)``."""
+    shape, device = (1, *inputs.shape[1:]), generator.device
+    if norm == "Linf":
+        uniform = torch.rand(shape, generator=generator, device=device)
+        return (radius * (2 * uniform - 1)).to(inputs)
+    direction = torch.randn(shape, generator=generator, device=device)
+    share = torch.rand((), generator=generator, device=device)
+    length = radius * share ** (1 / direction.numel())
+    return (length * direction / direction.norm()).to(inputs)
+
+
+def draw_units(
+    n: int, fraction: float, n_sets: int, generator: torch.Generator
+) -> Tensor:
+    """Random sets A of units, ``(n_sets, n)`` bool, at least one in and one out."""
+    size = min(max(1, round(fraction * n)), n - 1)
+    chance = torch.rand(n_sets, n, generator=generator, device=generator.device)
+    return chance.argsort(-1).argsort(-1) < size
+
+
+@contextmanager
+def scaled_branches(modules: Sequence[nn.Module], gamma: float) -> Iterator[None]:
+    """Skip gradient (SGM): scale the gradient of these modules' outputs by γ.
+
+    With residual branches as modules, dz_{i+1}/dz_i = 1 + γ·df/dz. γ = 1 hooks nothing.
+
+    References:
+        Wu et al. (ICLR 2020), on modules of any name.
+    """
+
+    def scale(_module: nn.Module, _args: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.requires_grad:
+            output.register_hook(lambda gradient: gamma * gradient)
+
+    with ExitStack() as stack:
+        for module in modules if gamma != 1 else ():
+            stack.callback(module.register_forward_hook(scale).remove)
+        yield
+
+
+def _per_example(values: Tensor, like: Tensor) -> Tensor:
+    return values.reshape(-1, *(1,) * (like.dim() - 1))
+
+
+def _tiny(tensor: Tensor) -> float:
+    """What keeps 0/0 away and leaves every other norm as it is."""
+    return torch.finfo(tensor.dtype).tiny

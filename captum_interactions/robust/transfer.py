@@ -1,0 +1,103 @@
+"""Success of adversarial inputs on another network, and the step to stop at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from captum_interactions._checks import bad_value
+from captum_interactions.robust.game import as_labels, check_classes
+
+__all__ = ["LeaveOneOutSuccess", "success_by_step", "leave_one_out_success"]
+
+
+@dataclass(frozen=True)
+class LeaveOneOutSuccess:
+    """Success when each image's step is chosen on the others.
+
+    Attributes:
+        rate: Share of images that succeed at their step.
+        steps: The step chosen for each image, ``(images,)``.
+        success: Whether it succeeds there, ``(images,)`` bool.
+    """
+
+    rate: float
+    steps: Tensor = field(repr=False)
+    success: Tensor = field(repr=False)
+
+
+def success_by_step(
+    forward_func: Callable[..., Tensor],
+    trajectory: Tensor,
+    target: Any,
+    targeted: bool = False,
+) -> Tensor:
+    """Whether each state of an attack fools a network.
+
+    Args:
+        forward_func: The network to fool, usually not the one that was attacked.
+        trajectory: States of :meth:`TransferAttack.trajectory`, ``(steps, batch, …)``.
+        target: True labels, or those to reach if ``targeted``.
+        targeted: Whether success is to be classified as the target.
+
+    Returns:
+        ``(batch, steps)`` bool.
+
+    Raises:
+        TypeError: If labels are not integers.
+        ValueError: If labels don't fit, or the network returns probabilities.
+
+    Example:
+        >>> states = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]])
+        >>> success_by_step(torch.nn.Identity(), 5 * states, 0).tolist()
+        [[False, True]]
+    """
+    labels = as_labels(target, trajectory.shape[1], trajectory.device)
+    found = []
+    with torch.no_grad():
+        for state in trajectory:
+            logits = forward_func(state)
+            check_classes(logits, labels)
+            own = logits.gather(1, labels.unsqueeze(1))[:, 0]
+            other = logits.scatter(1, labels.unsqueeze(1), -torch.inf).amax(1)
+            found.append(own > other if targeted else other > own)
+    return torch.stack(found, dim=1)
+
+
+def leave_one_out_success(success: Tensor) -> LeaveOneOutSuccess:
+    """Choose the number of steps for each image by all the others.
+
+    Image i stops at the step where the share of successes among the other images is
+    largest (the first of several).
+
+    Args:
+        success: ``(images, steps)`` bool, as :func:`success_by_step` returns it.
+
+    Returns:
+        The rate of success, and the chosen steps.
+
+    Raises:
+        ValueError: If there is just one image, or no step.
+
+    References:
+        Wang et al. (ICLR 2021), evaluation protocol.
+
+    Example:
+        >>> leave_one_out_success(torch.tensor([[1, 0], [1, 0], [0, 1]]).bool()).rate
+        0.6666666666666666
+    """
+    if success.dim() != 2 or len(success) < 2 or success.shape[1] < 1:
+        bad_value(
+            "success",
+            "of shape (images, steps) with at least two images",
+            f"shape {tuple(success.shape)}",
+            "one image leaves no others to choose by",
+        )
+    counts = success.long()
+    steps = (counts.sum(0) - counts).argmax(1)
+    chosen = success.bool().gather(1, steps.unsqueeze(1))[:, 0]
+    return LeaveOneOutSuccess(float(chosen.double().mean()), steps, chosen)

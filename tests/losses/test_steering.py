@@ -1,0 +1,128 @@
+"""Order-steering losses and their weights by order."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.testing import assert_close
+
+from captum_interactions.losses import OrderSteeringLoss, steering_weights
+from tests import reference
+from tests.losses.models import Function, conv_net
+
+CLOSE = {"rtol": 1e-10, "atol": 1e-10}
+
+
+@st.composite
+def steered(draw):
+    n = draw(st.integers(2, 6))
+    k1 = draw(st.integers(0, n - 1))
+    k2 = draw(st.integers(k1 + 1, n))
+    return n, k1, k2, draw(st.integers(0, 2**31))
+
+
+@settings(deadline=None)  # on a busy machine time says nothing
+@given(steered())
+def test_weights_are_those_of_the_difference(case):
+    n, k1, k2, seed = case
+    generator = torch.Generator().manual_seed(seed)
+    table = torch.randn(2**n, generator=generator, dtype=torch.float64).tolist()
+    game = reference.as_game(table)
+    weights = steering_weights(n, k1, k2).tolist()
+    assert len(weights) == n - 1
+    factor = k2 / k1 if k1 else 1
+    difference = reference.mean_of_size(game, k2, n) - factor * reference.mean_of_size(
+        game, k1, n
+    )
+    singles = sum(game(frozenset({i})) - game(frozenset()) for i in range(n))
+    expected = (1 - factor) * game(frozenset()) + sum(
+        weights[m] * reference.interaction_of_order(game, i, j, m, n)
+        for m in range(n - 1)
+        for i in range(n)
+        for j in range(n)
+        if i != j
+    )
+    if k1 == 0:
+        expected += k2 / n * singles
+    assert_close(difference, expected, **CLOSE)
+
+
+def test_weights_peak_below_the_smaller_size():
+    weights = steering_weights(20, 6, 14)
+    assert int(weights.argmax()) == 5
+    assert (weights[:6].diff() > 0).all()
+    assert (weights[5:14].diff() < 0).all()
+    assert (weights[13:] == 0).all()
+
+
+@pytest.mark.parametrize("steering", ["encourage", "suppress"])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.5), (0.3, 0.7), (0.7, 1.0)])
+def test_loss_is_the_definition(low, high, steering):
+    net, x = conv_net().double(), torch.randn(4, 1, 6, 6, dtype=torch.float64)
+    labels = torch.tensor([0, 3, 1, 2])
+    seen = []
+    net.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    loss = OrderSteeringLoss(net, low, high, steering, baselines=9.0)(x, labels)
+    (rows,) = seen
+    small, large = rows.chunk(2)
+    k1, k2 = int(low * 36 + 1e-9), int(high * 36 + 1e-9)
+    assert ((small != 9).flatten(1).sum(-1) == k1).all()
+    assert ((large != 9).flatten(1).sum(-1) == k2).all()
+    assert (large != 9)[small != 9].all()
+    chains = small if k1 else large
+    assert not torch.equal(chains[0] != 9, chains[1] != 9)
+    terms = []
+    for i, label in enumerate(labels):
+        u1, u2 = net(small[i : i + 1])[0], net(large[i : i + 1])[0]
+        p = (u2 - (k2 / k1 if k1 else 1) * u1).exp()
+        p = p / p.sum()
+        terms.append(-p[label].log() if steering == "encourage" else (p @ p.log()))
+    assert_close(loss, sum(terms) / 4, **CLOSE)
+
+
+def test_statistics_modes_and_random_state_are_left_alone():
+    net, x = conv_net(norm=True).train(), torch.randn(4, 1, 6, 6)
+    buffers = [buffer.clone() for buffer in net.buffers()]
+    before = torch.get_rng_state()
+    OrderSteeringLoss(net, 0.3, 0.7)(x, torch.arange(4)).backward()
+    assert_close(list(net.buffers()), buffers, rtol=0, atol=0)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(module.training for module in net.modules())
+    assert net.conv.weight.grad.abs().sum() > 0
+
+
+def test_sizes_are_not_rounded_down_by_float_error():
+    net = nn.Linear(4, 2)
+    assert OrderSteeringLoss(net, 0.29, 0.57).sizes(100) == (29, 57)
+    assert OrderSteeringLoss(net, 0.3, 0.7).sizes(254) == (76, 177)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: steering_weights(4, 2, 2), ValueError, "0 <= k1 < k2 <= n = 4"),
+        (lambda: steering_weights(4, 2, 5), ValueError, "0 <= k1 < k2 <= n = 4"),
+        (lambda: steering_weights(4.0, 1, 2), TypeError, "`n` must be"),
+        (lambda: run(low=0.7, high=0.3), ValueError, "`low` must be fractions"),
+        (lambda: run(low=0.1, high=0.2), ValueError, "one of 4 players"),
+        (lambda: run(steering="forward"), ValueError, "`steering` must be one of"),
+        (lambda: run(labels=None), TypeError, "`target` must be a tensor of class"),
+        (lambda: run(labels=torch.zeros(3).long()), ValueError, "`target` must be"),
+        (lambda: run(net=nn.Sequential(nn.Linear(4, 2), nn.Softmax(-1))), ValueError,
+         "must be one that returns logits"),
+        (lambda: run(net=Function(lambda x: x.sum(-1))), ValueError, "shape \\(4,\\)"),
+        (lambda: run(net=lambda x: x), TypeError, "`model` must be an nn.Module"),
+    ],
+)  # fmt: skip
+def test_bad_input(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def run(net=None, low=0.3, high=0.8, steering="encourage", labels=(0, 1)):
+    labels = torch.tensor(labels) if isinstance(labels, tuple) else labels
+    criterion = OrderSteeringLoss(net or nn.Linear(4, 2), low, high, steering)
+    return criterion(torch.randn(2, 4), labels)
