@@ -118,7 +118,7 @@ def adult_census() -> tuple[Tensor, Tensor]:
             column = column.fillna("?").astype("category").cat.codes
         columns.append(np.asarray(column, dtype=np.float32))
     x = torch.from_numpy(np.stack(columns, axis=1))
-    return x, torch.from_numpy(label.to_numpy()).long()
+    return x, torch.tensor(label.to_numpy()).long()
 
 
 def adult(epochs: int) -> dict[str, object]:
