@@ -16,6 +16,7 @@ from captum_interactions.attr.results import InteractionResult
 from captum_interactions.functional import (
     coalition_members,
     coalition_sizes,
+    codes_of_sizes,
     masks_to_codes,
     moebius,
     multi_order_interaction_from_and,
@@ -100,17 +101,9 @@ class AndInteractionResult(InteractionResult):
         Raises:
             ValueError: If k is not positive or no coalition has such an order.
         """
-        n = len(self.players)
-        largest = n if max_order is None else max_order
-        if not 0 <= min_order <= largest <= n:
-            bad_value(
-                "min_order, max_order",
-                f"0 ≤ min_order ≤ max_order ≤ {n}",
-                (min_order, max_order),
-                "orders are coalition sizes |S| here",
-            )
-        sizes = coalition_sizes(n, self.dividends.device)
-        codes = ((sizes >= min_order) & (sizes <= largest)).nonzero()[:, 0]
+        codes = codes_of_sizes(
+            len(self.players), min_order, max_order, self.dividends.device
+        )
         return self._ranked(
             self.dividends[..., codes],
             lambda position: coalition_members(int(codes[position])),

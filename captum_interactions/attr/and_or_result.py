@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._checks import check_positive_int
 from captum_interactions.attr.results import InteractionResult
 from captum_interactions.functional import (
     and_from_or,
     coalition_members,
-    coalition_sizes,
+    codes_of_sizes,
     explained_ratio,
     masks_to_codes,
     multi_order_interaction_from_and,
@@ -166,18 +166,10 @@ class AndOrInteractionResult(InteractionResult):
         Raises:
             ValueError: If k is not positive or no coalition has such an order.
         """
-        n = len(self.players)
-        largest = n if max_order is None else max_order
-        if not 0 <= min_order <= largest <= n:
-            bad_value(
-                "min_order, max_order",
-                f"0 ≤ min_order ≤ max_order ≤ {n}",
-                (min_order, max_order),
-                "orders are coalition sizes |S| here",
-            )
         check_positive_int("k", k, "ask for at least one interaction")
-        sizes = coalition_sizes(n, self.parts.device)
-        codes = ((sizes >= min_order) & (sizes <= largest)).nonzero()[:, 0]
+        codes = codes_of_sizes(
+            len(self.players), min_order, max_order, self.parts.device
+        )
         # An OR interaction of at most one player is booked as AND: skip those entries.
         values = self.parts[..., codes].flatten(-2)
         strength = values.abs()

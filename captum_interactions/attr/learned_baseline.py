@@ -279,8 +279,6 @@ class LearnedBaselineShapley(AbstractInteractionAttribution):
             perturbations_per_eval: Coalitions per forward pass; ``None`` finds it.
             show_progress: Show a progress bar.
 
-            See :class:`~captum_interactions.games.ModelGame` for the forms they take.
-
         Returns:
             The interactions and everything that can be read from them.
 

@@ -25,6 +25,7 @@ from captum_interactions.functional.coalitions import (
     coalition_code,
     coalition_members,
     coalition_sizes,
+    codes_of_sizes,
     codes_to_masks,
     masks_to_codes,
     n_players,
@@ -134,6 +135,7 @@ from captum_interactions.functional.truncated import (
 __all__ = [
     "all_masks",
     "codes_to_masks",
+    "codes_of_sizes",
     "masks_to_codes",
     "coalition_sizes",
     "coalition_code",

@@ -6,7 +6,7 @@ index is player i. In a mask, True means that the player is present.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -22,7 +22,9 @@ __all__ = [
     "coalition_code",
     "coalition_members",
     "relabel_players",
+    "accumulated",
     "accumulation_dtype",
+    "codes_of_sizes",
 ]
 
 
@@ -33,6 +35,17 @@ def accumulation_dtype(device: torch.device) -> torch.dtype:
     float32 Möbius transform errs by 1e-5 at n = 10 and by 2e-4 at n = 18.
     """
     return torch.float32 if device.type == "mps" else torch.float64
+
+
+def accumulated(reading: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
+    """Apply ``reading`` in the accumulation dtype and return the dtype that came.
+
+    Example:
+        >>> accumulated(lambda v: v.sum(-1, keepdim=True), torch.ones(3)).dtype
+        torch.float32
+    """
+    out = reading(values.to(accumulation_dtype(values.device)))
+    return out.to(values.dtype) if values.is_floating_point() else out
 
 
 def n_players(
@@ -96,6 +109,33 @@ def coalition_sizes(n: int, device: torch.device | str | None = None) -> Tensor:
     for _ in range(n):  # the upper half has one player more than the lower half
         sizes = torch.cat([sizes, sizes + 1])
     return sizes
+
+
+def codes_of_sizes(
+    n: int,
+    min_order: int,
+    max_order: int | None = None,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Return the codes of all coalitions of min_order to max_order players.
+
+    Raises:
+        ValueError: If there are no such coalitions.
+
+    Example:
+        >>> codes_of_sizes(3, 2).tolist()
+        [3, 5, 6, 7]
+    """
+    largest = n if max_order is None else max_order
+    if not 0 <= min_order <= largest <= n:
+        bad_value(
+            "min_order, max_order",
+            f"0 ≤ min_order ≤ max_order ≤ {n}",
+            (min_order, max_order),
+            "orders are coalition sizes |S| here",
+        )
+    sizes = coalition_sizes(n, device)
+    return ((sizes >= min_order) & (sizes <= largest)).nonzero()[:, 0]
 
 
 def coalition_code(members: Sequence[int]) -> int:

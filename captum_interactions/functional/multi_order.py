@@ -28,7 +28,7 @@ from torch import Tensor
 
 from captum_interactions._checks import bad_value
 from captum_interactions.functional.coalitions import (
-    accumulation_dtype,
+    accumulated,
     coalition_sizes,
     n_players,
 )
@@ -46,12 +46,6 @@ __all__ = [
     "order_utility",
     "size_means",
 ]
-
-
-def _accumulated(reading: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
-    """Apply ``reading`` in the accumulation dtype and return the dtype that came."""
-    out = reading(values.to(accumulation_dtype(values.device)))
-    return out.to(values.dtype) if values.is_floating_point() else out
 
 
 def _check_players(n: int) -> None:
@@ -138,7 +132,7 @@ def size_means(
         [0.0, 1.5, 5.0]
     """
     n = n_players(table)
-    return _accumulated(lambda v: _size_totals(v) / _binomials(n, v), table)
+    return accumulated(lambda v: _size_totals(v) / _binomials(n, v), table)
 
 
 def _table_pairs(table: Tensor) -> Tensor:
@@ -193,7 +187,7 @@ def multi_order_interaction(
         [0.0, 6.0]
     """
     _check_players(n_players(table))
-    return _accumulated(_table_pairs, table)
+    return accumulated(_table_pairs, table)
 
 
 def multi_order_shapley(
@@ -222,7 +216,7 @@ def multi_order_shapley(
         [[1.0, 2.0], [3.0, 4.0]]
     """
     _check_players(n_players(table))
-    return _accumulated(_table_players, table)
+    return accumulated(_table_players, table)
 
 
 def multi_order_interaction_from_and(
@@ -250,9 +244,7 @@ def multi_order_interaction_from_and(
     n = n_players(dividends)
     _check_players(n)
     weights = _and_weights(n, 2)
-    return _accumulated(
-        lambda a: _pair_orders(weights, pair_sums_by_size(a)), dividends
-    )
+    return accumulated(lambda a: _pair_orders(weights, pair_sums_by_size(a)), dividends)
 
 
 def multi_order_interaction_from_or(
@@ -280,7 +272,7 @@ def multi_order_interaction_from_or(
     n = n_players(interactions)
     _check_players(n)
     weights = -_or_weights(n, 2)
-    return _accumulated(
+    return accumulated(
         lambda a: _pair_orders(weights, pair_sums_by_size(a)), interactions
     )
 
@@ -304,7 +296,7 @@ def multi_order_shapley_from_and(
         [[1.0, 2.0], [3.0, 4.0]]
     """
     weights = _and_weights(n_players(dividends), 1)
-    return _accumulated(
+    return accumulated(
         lambda a: _player_orders(weights, pair_sums_by_size(a)), dividends
     )
 
@@ -328,7 +320,7 @@ def multi_order_shapley_from_or(
         [[1.0, 2.0], [3.0, 4.0]]
     """
     weights = _or_weights(n_players(interactions), 1)
-    return _accumulated(
+    return accumulated(
         lambda a: _player_orders(weights, pair_sums_by_size(a)), interactions
     )
 
@@ -374,13 +366,13 @@ def _from_terms(
     n = _check_terms(masks, and_coefficients)
     sign = -1 if removed == 2 else 1
     and_weights, or_weights = _and_weights(n, removed), _or_weights(n, removed)
-    out = _accumulated(
+    out = accumulated(
         lambda c: reading(and_weights, _term_sums(masks, c)), and_coefficients
     )
     if or_coefficients is None:
         return out
     _check_terms(masks, or_coefficients)
-    return out + sign * _accumulated(
+    return out + sign * accumulated(
         lambda c: reading(or_weights, _term_sums(masks, c)), or_coefficients
     )
 

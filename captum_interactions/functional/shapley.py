@@ -27,7 +27,7 @@ from torch import Tensor
 
 from captum_interactions._checks import bad_value
 from captum_interactions.functional.coalitions import (
-    accumulation_dtype,
+    accumulated,
     coalition_sizes,
     n_players,
 )
@@ -61,12 +61,6 @@ PairIndex = Literal["SII", "BII", "STII", "k-SII"]
 SetIndex = Literal["SII", "BII", "CHII", "co-moebius"]
 
 
-def _accumulated(reading: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
-    """Apply ``reading`` in the accumulation dtype and return the dtype that came."""
-    out = reading(values.to(accumulation_dtype(values.device)))
-    return out.to(values.dtype) if values.is_floating_point() else out
-
-
 def _size_weights(n: int, weight: Callable[[int], float], smallest: int) -> Tensor:
     """Weights for sizes 0..n, zero below ``smallest``."""
     return torch.tensor(
@@ -94,7 +88,7 @@ def shapley_values_from_and(
         [2.0, 3.0]
     """
     weights = _size_weights(n_players(dividends), lambda s: 1 / s, smallest=1)
-    return _accumulated(lambda a: player_sums(weight_by_size(a, weights)), dividends)
+    return accumulated(lambda a: player_sums(weight_by_size(a, weights)), dividends)
 
 
 def shapley_values(
@@ -119,7 +113,7 @@ def shapley_values(
         >>> shapley_values(v).tolist()
         [3.0, 5.0, 2.0]
     """
-    return _accumulated(lambda v: shapley_values_from_and(moebius(v)), table)
+    return accumulated(lambda v: shapley_values_from_and(moebius(v)), table)
 
 
 def banzhaf_values_from_and(
@@ -142,7 +136,7 @@ def banzhaf_values_from_and(
         [2.0, 3.0]
     """
     weights = _size_weights(n_players(dividends), lambda s: 2.0 ** (1 - s), smallest=1)
-    return _accumulated(lambda a: player_sums(weight_by_size(a, weights)), dividends)
+    return accumulated(lambda a: player_sums(weight_by_size(a, weights)), dividends)
 
 
 def banzhaf_values(
@@ -166,7 +160,7 @@ def banzhaf_values(
         >>> banzhaf_values(torch.tensor([0.0, 1.0, 2.0, 5.0])).tolist()
         [2.0, 3.0]
     """
-    return _accumulated(lambda v: banzhaf_values_from_and(moebius(v)), table)
+    return accumulated(lambda v: banzhaf_values_from_and(moebius(v)), table)
 
 
 def _pair_readings(dividends: Tensor, index: PairIndex) -> Tensor:
@@ -220,7 +214,7 @@ def pair_index_from_and(
     """
     if index not in get_args(PairIndex):
         bad_value("index", f"one of {get_args(PairIndex)}", repr(index), "pick one")
-    return _accumulated(lambda a: _pair_readings(a, index), dividends)
+    return accumulated(lambda a: _pair_readings(a, index), dividends)
 
 
 def shapley_interaction_index(
@@ -249,7 +243,7 @@ def shapley_interaction_index(
         >>> shapley_interaction_index(torch.tensor([0.0, 1.0, 2.0, 5.0])).tolist()
         [[0.0, 2.0], [2.0, 0.0]]
     """
-    return _accumulated(lambda v: pair_index_from_and(moebius(v), "SII"), table)
+    return accumulated(lambda v: pair_index_from_and(moebius(v), "SII"), table)
 
 
 def banzhaf_interaction_index(
@@ -274,7 +268,7 @@ def banzhaf_interaction_index(
         >>> banzhaf_interaction_index(torch.tensor([0.0, 1.0, 2.0, 5.0])).tolist()
         [[0.0, 2.0], [2.0, 0.0]]
     """
-    return _accumulated(lambda v: pair_index_from_and(moebius(v), "BII"), table)
+    return accumulated(lambda v: pair_index_from_and(moebius(v), "BII"), table)
 
 
 def shapley_taylor_index(
@@ -300,7 +294,7 @@ def shapley_taylor_index(
         >>> shapley_taylor_index(torch.tensor([0.0, 1.0, 2.0, 5.0])).tolist()
         [[1.0, 2.0], [2.0, 2.0]]
     """
-    return _accumulated(lambda v: pair_index_from_and(moebius(v), "STII"), table)
+    return accumulated(lambda v: pair_index_from_and(moebius(v), "STII"), table)
 
 
 def k_sii(
@@ -326,7 +320,7 @@ def k_sii(
         >>> k_sii(torch.tensor([0.0, 1.0, 2.0, 5.0])).tolist()
         [[1.0, 2.0], [2.0, 2.0]]
     """
-    return _accumulated(lambda v: pair_index_from_and(moebius(v), "k-SII"), table)
+    return accumulated(lambda v: pair_index_from_and(moebius(v), "k-SII"), table)
 
 
 def set_index_from_and(
@@ -363,7 +357,7 @@ def set_index_from_and(
     """
     if index not in get_args(SetIndex):
         bad_value("index", f"one of {get_args(SetIndex)}", repr(index), "pick one")
-    return _accumulated(lambda a: _set_readings(a, index), dividends)
+    return accumulated(lambda a: _set_readings(a, index), dividends)
 
 
 def _set_readings(dividends: Tensor, index: SetIndex) -> Tensor:
@@ -430,7 +424,7 @@ def conditional_and_interaction(
         )
     codes = torch.arange(1 << n, device=dividends.device)
     chosen = (codes & ~environment) == coalition
-    return _accumulated(lambda a: a[..., chosen].sum(-1), dividends)
+    return accumulated(lambda a: a[..., chosen].sum(-1), dividends)
 
 
 def leave_one_out(
@@ -480,7 +474,7 @@ def walsh_coefficients(
         sizes = coalition_sizes(n_players(v), v.device).to(v.dtype)
         return (1 - 2 * (sizes % 2)) * superset_zeta(moebius(v) * 0.5**sizes)
 
-    return _accumulated(reading, table)
+    return accumulated(reading, table)
 
 
 def and_from_walsh(
@@ -506,4 +500,4 @@ def and_from_walsh(
         sizes = coalition_sizes(n_players(f), f.device).to(f.dtype)
         return (1 - 2 * (sizes % 2)) * 2**sizes * superset_zeta(f)
 
-    return _accumulated(reading, coefficients)
+    return accumulated(reading, coefficients)

@@ -58,8 +58,8 @@ def split_at_layer(
     ``upper`` calls the model with the layer's output replaced. Its lower part then sees
     two or three rows of the inputs, whatever the number of rows above, so that its cost
     is negligible; all information therefore has to pass through the layer, and a branch
-    that goes round it is an error. A ``torch.compile``d model is run as it was before
-    compilation, because compiled code does not see hooks that come later.
+    that goes round it is an error. A model from ``torch.compile`` is run as it was
+    before compilation, because compiled code does not see hooks that come later.
 
     Args:
         model: The model.
