@@ -45,7 +45,7 @@ class FitSettings:
 
     objective: Objective = "shapley"
     max_order: float = 0.5
-    bounds: tuple[Any, ...] | None = ("sigma", 0.3)
+    bounds: tuple[Any, ...] | None = ("sigma", 1.0)
     outside: Literal["widen", "clamp", "refuse"] = "widen"
     n_contexts: int = 8
     bernoulli: bool = False

@@ -151,7 +151,7 @@ class LearnedBaselineShapley(AbstractInteractionAttribution):
                 embedding for all positions of a sentence.
             bounds: How far they may go: ``("sigma", k)`` for mean ± k standard
                 deviations of each element, ``("abs", low, high)``, or ``None``.
-                The default is 0.3 standard deviations, widened to contain the init.
+                The default is one standard deviation, widened to contain the init.
             max_order: Largest context size m to penalise: an integer, or a float for a
                 part λ of the players (m = 0..⌊λn⌋−1). 0.5 unless given.
             preset: ``"default"``: Adam in units of the standard deviation, random
