@@ -6,9 +6,14 @@ __all__ = ["FixedBatch", "ProbedBatch"]
 
 # Masked inputs of one forward pass stay below this, whatever the probe would like.
 _MAX_BATCH_BYTES = 1 << 26
-_FIRST_ROWS = 128
+# The second pass is this large, if at the pace of the first it is done in this time:
+# small batches waste the time of small models, large ones the patience of slow ones.
+_SECOND_ROWS = 512
+_SECOND_SECONDS = 0.25
 # A trial of a size that turns out too large must stay a small part of the work.
 _LEAST_BATCHES = 8
+# On a CPU no network measured was fastest with more rows than this; a GPU may be.
+_CPU_ROWS = 2048
 # A doubling must save this much of a row's time, or later ones will not either: what a
 # batch costs beyond its rows halves with each.
 _WORTHWHILE = 0.98
@@ -42,15 +47,23 @@ class ProbedBatch:
         total: Coalitions to evaluate.
         rows_per_coalition: Forward rows one coalition takes.
         bytes_per_coalition: Bytes of its masked inputs.
+        on_cpu: Whether the model runs on a CPU.
     """
 
     def __init__(
-        self, total: int, rows_per_coalition: int, bytes_per_coalition: int
+        self,
+        total: int,
+        rows_per_coalition: int,
+        bytes_per_coalition: int,
+        on_cpu: bool = True,
     ) -> None:
-        self._first = _power_of_two_below(_FIRST_ROWS // rows_per_coalition)
+        self._first = _power_of_two_below(_SECOND_ROWS // rows_per_coalition)
+        most = total // _LEAST_BATCHES
+        if on_cpu:
+            most = min(most, _CPU_ROWS // rows_per_coalition)
         self._limit = min(
             _power_of_two_below(_MAX_BATCH_BYTES // max(1, bytes_per_coalition)),
-            max(self._first, _power_of_two_below(total // _LEAST_BATCHES)),
+            max(self._first, _power_of_two_below(most)),
         )
         self._seconds: dict[int, float] = {}  # best seconds per coalition, by size
         self._doubts = 0
@@ -63,7 +76,8 @@ class ProbedBatch:
             return
         if self.size == 1 and not self._seconds:
             self._seconds[1] = float("inf")  # the first pass also warms up
-            self.size = min(self._first, self._limit)
+            paced = _power_of_two_below(int(_SECOND_SECONDS / max(seconds, 1e-6)))
+            self.size = min(self._first, self._limit, paced)
             return
         if coalitions != self.size:
             return

@@ -232,7 +232,10 @@ class ModelGame:
         else:
             masked = self._masked
             batch = ProbedBatch(
-                source.total, masked.rows_per_coalition, masked.bytes_per_coalition
+                source.total,
+                masked.rows_per_coalition,
+                masked.bytes_per_coalition,
+                on_cpu=masked.inputs[0].device.type == "cpu",
             )
         values = _Collector(source.total, self._gradients)
         position = 0

@@ -216,18 +216,27 @@ def test_additional_arguments_are_tiled_with_the_batch():
 
 
 def test_probing_settles_on_the_fastest_size():
-    batch = ProbedBatch(1 << 20, 1, 100)
-    batch.record(1, 1.0)
-    cost = {128: 3.0, 256: 2.0, 512: 1.0, 1024: 1.2, 2048: 2.0}
+    batch = ProbedBatch(1 << 20, 1, 100, on_cpu=False)
+    batch.record(1, 0.0)
+    cost = {512: 3.0, 1024: 1.0, 2048: 1.2, 4096: 2.0}
     sizes = []
     while not batch.settled:
         sizes.append(batch.size)
         batch.record(batch.size, batch.size * cost[batch.size])
-    assert sizes == [128, 256, 512, 1024, 1024]  # looks twice before it gives up
-    assert batch.size == 512
+    assert sizes == [512, 1024, 2048, 2048]  # looks twice before it gives up
+    assert batch.size == 1024
     assert batch.shrink()
-    assert batch.size == 256
+    assert batch.size == 512
     assert not ProbedBatch(4, 1, 1).shrink()
+
+
+def test_slow_models_start_with_small_batches():
+    batch = ProbedBatch(1 << 20, 1, 100, on_cpu=False)
+    batch.record(1, 0.05)
+    assert batch.size == 4
+    batch = ProbedBatch(1 << 20, 1, 100, on_cpu=False)
+    batch.record(1, 60.0)
+    assert batch.size == 1
 
 
 def test_memory_running_out_halves_the_batch():
