@@ -18,6 +18,6 @@ def test_any_timings_lead_through_all_coalitions(total, rows, seed):
     batch, done = ProbedBatch(total, rows, 1000), 0
     while done < total:
         step = min(batch.size, total - done)
-        assert 1 <= batch.size <= 512
+        assert 1 <= batch.size <= 1024
         batch.record(step, timings.random())
         done += step
