@@ -88,21 +88,23 @@ from captum_interactions.functional.partitions import (
     partition_blocks,
     run_codes,
 )
-from captum_interactions.functional.shapley import (
+from captum_interactions.functional.set_indices import (
     and_from_walsh,
+    conditional_and_interaction,
+    leave_one_out,
+    set_index_from_and,
+    walsh_coefficients,
+)
+from captum_interactions.functional.shapley import (
     banzhaf_interaction_index,
     banzhaf_values,
     banzhaf_values_from_and,
-    conditional_and_interaction,
     k_sii,
-    leave_one_out,
     pair_index_from_and,
-    set_index_from_and,
     shapley_interaction_index,
     shapley_taylor_index,
     shapley_values,
     shapley_values_from_and,
-    walsh_coefficients,
 )
 from captum_interactions.functional.sparsity import (
     explained_ratio,

@@ -29,9 +29,9 @@ from captum_interactions.functional.coalitions import (
     n_players,
 )
 from captum_interactions.functional.moebius import superset_zeta
+from captum_interactions.functional.set_indices import set_index_from_and
 from captum_interactions.functional.shapley import (
     banzhaf_values_from_and,
-    set_index_from_and,
     shapley_values_from_and,
 )
 
