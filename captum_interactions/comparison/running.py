@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class Run:
         n_rows: Rows those calls had in all.
         per_player: Whether the method took the feature mask, so that all elements of a
             player carry the player's own value.
+        window: Elements of each input that share the effect of one occlusion, else 1.
     """
 
     attributions: tuple[Tensor, ...]
@@ -35,6 +37,7 @@ class Run:
     n_forwards: int
     n_rows: int
     per_player: bool
+    window: tuple[int, ...]
 
 
 class Counted:
@@ -111,22 +114,35 @@ def run(
         n_forwards=counted.n_forwards,
         n_rows=counted.n_rows,
         per_player="feature_mask" in {**taken, **options},
+        window=_window(options.get("sliding_window_shapes"), len(tensors)),
     )
+
+
+def _window(shapes: Any, n_inputs: int) -> tuple[int, ...]:
+    """Elements in Occlusion's window over each input."""
+    if shapes is None:
+        return (1,) * n_inputs
+    if not isinstance(shapes[0], tuple):
+        shapes = (shapes,)
+    return tuple(math.prod(shape) for shape in shapes)
 
 
 def aggregate(found: Run, players: Players, batch_size: int) -> Tensor:
     """Sum attributions over the elements of each player, ``(batch, n)`` float64.
 
     Methods that took the feature mask repeat a player's value on its elements; the mean
-    is taken there. Axes beyond the input's (an embedding's) are summed away.
+    is taken there. Occlusion repeats a window's effect on all of its elements, which
+    share it here. Axes beyond the input's (an embedding's) are summed away.
 
     Raises:
         ValueError: If the attributions have another shape than the inputs.
     """
     sums = torch.zeros(batch_size, len(players), dtype=torch.float64)
     counts = torch.zeros_like(sums)
-    for values, mask in zip(found.attributions, players.masks, strict=True):
-        spread = values.double().cpu()
+    for values, mask, window in zip(
+        found.attributions, players.masks, found.window, strict=True
+    ):
+        spread = values.double().cpu() / window
         spread = spread.reshape(*spread.shape[: mask.dim()], -1).sum(-1)
         if spread.shape[1:] != mask.shape[1:] or len(spread) != batch_size:
             raise ValueError(

@@ -233,6 +233,19 @@ def test_elements_are_summed_or_taken_once():
     assert found.rows["gradient"].n_forwards == 1
 
 
+@warnings_of_others
+def test_a_window_is_occluded_once():
+    x = torch.ones(1, 4)
+    windows = {"sliding_window_shapes": (2,), "strides": (2,)}
+    found = compare_attributions(
+        {"occlusion": (Occlusion(lambda x: x.sum(1)), windows)},
+        x,
+        feature_mask=torch.tensor([[0, 0, 1, 1]]),
+    )
+    assert found.values["occlusion"].tolist() == [[2.0, 2.0]]
+    assert found.rows["occlusion"].completeness_gap == pytest.approx(0)
+
+
 def test_curves_follow_the_order_of_the_attribution():
     table = torch.arange(8.0).view(1, 8).double()
     values = torch.tensor([[0.3, -1.0, 2.0]])
