@@ -6,6 +6,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+# Tensors are small here: threads would only wait for each other.
+torch.set_num_threads(1)
 # A slow machine is no bug: deadlines would fail tests by the clock.
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.too_slow]
