@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from models import digits_cnn, patches
 from synthetic_functions import (
     SyntheticFunction,
     binary_inputs,
@@ -206,43 +207,54 @@ def digits(images: int) -> dict[str, object]:
 
 def cost() -> dict[str, object]:
     """Time of a fitting step over the passes forward and back that it needs."""
-    figures: dict[str, object] = {}
-    for width in (100, 300):
-        torch.manual_seed(0)
-        sizes = [12, width, width, 2]
-        model = train(torch.randn(64, 12), torch.arange(64) % 2, sizes, 1, 0.01, 64)
-        x, seen = torch.randn(256, 12), []
+    torch.manual_seed(0)
+    x = torch.randn(256, 12)
+    mlp = train(x, torch.arange(256) % 2, [12, 100, 100, 2], 1, 0.01, 64)
+    cnn, images, _ = digits_cnn()
+    return {
+        "MLP, two layers of 100": step_cost(mlp, x, None),
+        "CNN on digits": step_cost(cnn, images[:16], patches(8, 4)),
+    }
 
-        class Recorder(nn.Module):
-            def forward(self, rows: Tensor, model=model, seen=seen) -> Tensor:
-                seen.append(rows.detach())
-                return model(rows)
 
-        steps = 20
-        LearnedBaselineShapley(Recorder()).fit(x, 0, steps=steps, generator=seeded())
-        # One pass per step, between the probe, the two profiles and a warm-up.
-        wanted = [rows for rows in seen if len(rows) > 32]
-        passes = wanted[len(wanted) // 2 - steps // 2 : len(wanted) // 2 + steps // 2]
-        ratios = []
-        for _ in range(3):
-            start = time.process_time()
-            few = LearnedBaselineShapley(model).fit(x, 0, steps=2, generator=seeded())
-            middle = time.process_time()
-            LearnedBaselineShapley(model).fit(x, 0, steps=2 + steps, generator=seeded())
-            end = time.process_time()
-            del few
-            for parameter in model.parameters():
-                parameter.requires_grad_(False)
-            pure = time.process_time()
-            for rows in passes:
-                leaf = rows.clone().requires_grad_()
-                torch.autograd.grad(model(leaf)[:, 0].sum(), leaf)
-            pure = (time.process_time() - pure) * steps / len(passes)
-            ratios.append(((end - middle) - (middle - start)) / pure)
-        figures[f"width {width}"] = sorted(ratios)[len(ratios) // 2]
-        rows = sum(map(len, passes)) // len(passes)
-        print(f"width {width}, {rows} rows a step: ratio {sorted(ratios)}", flush=True)
-    return figures
+def step_cost(
+    model: nn.Module, x: Tensor, mask: Tensor | None, steps: int = 24
+) -> float:
+    """Ratio for one model, the median of three."""
+    seen: list[Tensor] = []
+
+    class Recorder(nn.Module):
+        def forward(self, rows: Tensor) -> Tensor:
+            seen.append(rows.detach())
+            return model(rows)
+
+    def fit(forward_func: nn.Module, n_steps: int) -> float:
+        start = time.process_time()
+        LearnedBaselineShapley(forward_func).fit(
+            x, 0, feature_mask=mask, steps=n_steps, generator=seeded()
+        )
+        return time.process_time() - start
+
+    fit(Recorder(), steps)
+    # One pass per step, between the probe and the two profiles.
+    wanted = [rows for rows in seen if 64 < len(rows) < 20_000]
+    passes = wanted[len(wanted) // 2 - steps // 4 : len(wanted) // 2 + steps // 4]
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    ratios = []
+    for _ in range(3):
+        taken = fit(model, 2 + steps) - fit(model, 2)
+        start = time.process_time()
+        for rows in passes:
+            leaf = rows.clone().requires_grad_()
+            torch.autograd.grad(model(leaf)[:, 0].sum(), leaf)
+        pure = (time.process_time() - start) * steps / len(passes)
+        ratios.append(taken / pure)
+    rows = sum(map(len, passes)) // len(passes)
+    print(
+        f"{rows} rows a step: ratios {sorted(round(r, 2) for r in ratios)}", flush=True
+    )
+    return sorted(ratios)[1]
 
 
 def main() -> None:
