@@ -8,12 +8,12 @@ __all__ = ["FixedBatch", "ProbedBatch"]
 _MAX_BATCH_BYTES = 1 << 26
 # The second pass is this large, if at the pace of the first it is done in this time:
 # small batches waste the time of small models, large ones the patience of slow ones.
-_SECOND_ROWS = 1024
+_SECOND_ROWS = 512
 _SECOND_SECONDS = 0.25
 # A trial of a size that turns out too large must stay a small part of the work.
 _LEAST_BATCHES = 8
-# On a CPU no network measured was fastest with more rows than this; a GPU may be.
-_CPU_ROWS = 2048
+# On a CPU no network measured gained from more rows than this; a GPU may.
+_CPU_ROWS = 1024
 # A doubling must save this much of a row's time, or later ones will not either: what a
 # batch costs beyond its rows halves with each.
 _WORTHWHILE = 0.98

@@ -218,15 +218,15 @@ def test_additional_arguments_are_tiled_with_the_batch():
 def test_probing_settles_on_the_fastest_size():
     batch = ProbedBatch(1 << 20, 1, 100, on_cpu=False)
     batch.record(1, 0.0)
-    cost = {1024: 3.0, 2048: 1.0, 4096: 1.2, 8192: 2.0}
+    cost = {512: 3.0, 1024: 1.0, 2048: 1.2, 4096: 2.0}
     sizes = []
     while not batch.settled:
         sizes.append(batch.size)
         batch.record(batch.size, batch.size * cost[batch.size])
-    assert sizes == [1024, 2048, 4096, 4096]  # looks twice before it gives up
-    assert batch.size == 2048
-    assert batch.shrink()
+    assert sizes == [512, 1024, 2048, 2048]  # looks twice before it gives up
     assert batch.size == 1024
+    assert batch.shrink()
+    assert batch.size == 512
     assert not ProbedBatch(4, 1, 1).shrink()
 
 
