@@ -12,7 +12,8 @@ _SECOND_ROWS = 512
 _SECOND_SECONDS = 0.25
 # A trial of a size that turns out too large must stay a small part of the work.
 _LEAST_BATCHES = 8
-# On a CPU no network measured gained from more rows than this; a GPU may.
+# On a CPU the networks measured gained little or nothing from more rows than this,
+# and small ones lost; a GPU may gain.
 _CPU_ROWS = 1024
 # A doubling must save this much of a row's time, or later ones will not either: what a
 # batch costs beyond its rows halves with each.
