@@ -7,6 +7,18 @@ explained by Captum's Integrated Gradients, Captum's Shapley sampling, and the A
 interactions of this library.
 
     python tutorials/quickstart.py [figure.png]
+
+The numbers of this tutorial, with tolerances for other processors' arithmetic; the test
+suite holds every run against them.
+
+| claim | full run |
+|---|---|
+| test accuracy | 0.96 ± 0.02 |
+| log-odds against the average biopsy | -1.48 ± 0.1 |
+| gap of Integrated Gradients | 0 ± 0.05 |
+| gap of AND interactions | 0 ± 0.0001 |
+| largest error of sampling | 0.16 ± 0.08 |
+| strongest interaction | 1.04 ± 0.1 |
 """
 
 from __future__ import annotations
@@ -29,7 +41,7 @@ BLUE, ORANGE, GREEN = "#0072b2", "#e69f00", "#009e73"  # safe for colour-blind r
 
 
 def train():
-    """Return a trained network, standardised test rows and labels, and names."""
+    """Return a network, standardised test rows and labels, names, its accuracy."""
     data = load_breast_cancer()
     split = train_test_split(
         data.data, data.target, test_size=0.3, random_state=0, stratify=data.target
@@ -50,7 +62,7 @@ def train():
     accuracy = (model(x_test).argmax(1) == y_test).double().mean().item()
     print(f"test accuracy {accuracy:.3f} on {len(y_test)} biopsies")
     names = [name.removeprefix("mean ") for name in data.feature_names[:10]]
-    return model, x_test, y_test, names
+    return model, x_test, y_test, names, accuracy
 
 
 def explain(model, x, target, players, n_players):
@@ -143,8 +155,8 @@ def draw(values, result, names, path):
 
 
 def main(path="quickstart.png"):
-    """Train, explain, print and draw."""
-    model, x, y, names = train()
+    """Train, explain, print and draw; return the numbers stated above."""
+    model, x, y, names, accuracy = train()
     # The least certain biopsies that are classified correctly: there is something to
     # explain in them.
     logits = model(x).detach()
@@ -157,6 +169,17 @@ def main(path="quickstart.png"):
     result = result.named(names)
     report(values, seconds, result, names)
     draw(values, result, names, path)
+    total = result.info.v_full - result.info.v_empty
+    gaps = {name: (v.sum(1) - total).abs().max().item() for name, v in values.items()}
+    errors = values["Shapley sampling"] - values["AND interactions"]
+    return {
+        "test accuracy": accuracy,
+        "log-odds against the average biopsy": total[0].item(),
+        "gap of Integrated Gradients": gaps["Integrated Gradients"],
+        "gap of AND interactions": gaps["AND interactions"],
+        "largest error of sampling": errors.abs().max().item(),
+        "strongest interaction": result.top_k(1, min_order=2)[0][0].value,
+    }
 
 
 if __name__ == "__main__":
