@@ -23,7 +23,9 @@ def stated(text, column):
     ]
     place = rows[0].index(column)
     claims = {row[0]: row[place].split(" ± ") for row in rows[2:]}
-    return {name: (float(x), float(tolerance)) for name, (x, tolerance) in claims.items()}
+    return {
+        name: (float(x), float(tolerance)) for name, (x, tolerance) in claims.items()
+    }
 
 
 def broken(claims, measured):

@@ -8,13 +8,20 @@ goes: a fair method keeps all of it inside S, in equal shares.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
+from captum.attr import PerturbationAttribution
 from torch import Tensor
 
-__all__ = ["Allocation", "allocate", "summarise"]
+from captum_interactions.comparison.running import reason
+from captum_interactions.functional import coalition_members
+
+__all__ = ["Allocation", "allocate", "allocation_of", "summarise"]
+
+_ALLOCATED = 10  # strongest AND interactions that are looked at
 
 
 class Allocation(NamedTuple):
@@ -29,6 +36,44 @@ class Allocation(NamedTuple):
     inside: float
     leak: float
     unevenness: float
+
+
+def allocation_of(
+    method: Any,
+    dividends: Tensor,  # (batch, 2**n)
+    options: Mapping[str, Any],
+) -> tuple[Allocation | None, str | None]:
+    """Allocation of the strongest interactions of two or more players.
+
+    Args:
+        method: Captum attribution.
+        dividends: AND interactions of every example.
+        options: Further arguments of its ``attribute``; of these the number of samples
+            still means something on a single interaction.
+
+    Returns:
+        The allocation, or ``None`` and why a perturbation method has none. Gradient
+        methods are not functions of v(S): they have none, and need no reason.
+    """
+    if not isinstance(method, PerturbationAttribution):
+        return None, None
+    n = dividends.shape[-1].bit_length() - 1
+    strength = dividends.abs().sum(0)
+    strength[[0, *(1 << i for i in range(n))]] = 0.0
+    best = strength.topk(min(_ALLOCATED, len(strength)))
+    kept = [(float(s), int(c)) for s, c in zip(*best, strict=True) if s > 0]
+    if not kept:
+        return None, "no allocation: the model has no interactions of two or more"
+    coalitions = [coalition_members(code) for _, code in kept]
+    usable = {k: v for k, v in options.items() if k in ("n_samples", "show_progress")}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            shares = allocate(method, coalitions, n, usable)
+    except Exception as error:
+        # Methods that need more than a mask (a window, a layer) raise what they like.
+        return None, f"no allocation, it does not run on masks alone: {reason(error)}"
+    return summarise(shares, coalitions, torch.tensor([s for s, _ in kept])), None
 
 
 def allocate(

@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from captum.attr import PerturbationAttribution
-from captum.metrics import infidelity, sensitivity_max
+from captum.attr import NeuronAttribution
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
 from captum_interactions.comparison.agreement import distance, removal_curves
-from captum_interactions.comparison.allocation import (
-    Allocation,
-    allocate,
-    summarise,
-)
+from captum_interactions.comparison.allocation import allocation_of
+from captum_interactions.comparison.captum_metrics import measure
 from captum_interactions.comparison.result import AttributionComparison, MethodRow
-from captum_interactions.comparison.running import Run, aggregate, run
-from captum_interactions.functional import (
-    coalition_members,
-    moebius,
-    shapley_values_from_and,
+from captum_interactions.comparison.running import (
+    aggregate,
+    reason,
+    run,
+    undisturbed,
 )
+from captum_interactions.functional import moebius, shapley_values_from_and
 from captum_interactions.games import ModelGame
 
 __all__ = ["compare_attributions"]
 
 # Above this many players the exact Shapley values cost more than they are worth here.
 _EXACT_PLAYERS = 16
-_RADIUS = 0.02  # of the perturbations in Captum's metrics, Captum's own default
-_ALLOCATED = 10  # strongest AND interactions that allocation looks at
+# Two methods explain the same scalar if v(N) and v(∅) differ by less than rounding.
+_SAME = 1e-3
 
 
 def compare_attributions(
@@ -51,7 +48,9 @@ def compare_attributions(
 
     Every method is called with those of the shared arguments that its ``attribute``
     takes. What it returns is summed over the elements of each player, and held against
-    the game ``v(S)`` that the model plays with these baselines.
+    the game ``v(S)`` that the model plays with these baselines. Random methods all
+    start from the current state of the global generator, which is left as it was: the
+    other methods of a comparison don't change a row.
 
     Args:
         methods: Names and Captum attributions, ours among them; or pairs of an
@@ -60,13 +59,12 @@ def compare_attributions(
             The forward function of the first one is the model that is explained.
         inputs: Input tensor or tuple of tensors, batch axis first.
         target: Which output is explained.
-        baselines: What replaces absent players.
+        baselines: What replaces absent players; 0 for the methods that must have some.
         additional_forward_args: Further arguments of the forward function.
         feature_mask: Which input elements form a player.
         captum_metrics: Also compute ``captum.metrics`` infidelity and maximal
             sensitivity (Gaussian perturbations of 0.02); the latter calls every method
-            ten times more. Their random numbers come from the global generator, which
-            is left as it was.
+            ten times more.
         allocation: Also run perturbation methods on single AND interactions, to see
             where their effect goes. Only these methods are functions of v alone.
 
@@ -86,17 +84,60 @@ def compare_attributions(
         ([[6.0, 6.0]], [[3.0, 3.0]])
     """
     calls = _format_methods(methods)
+    shared = {
+        "target": target,
+        "baselines": baselines,
+        "additional_forward_args": additional_forward_args,
+        "feature_mask": feature_mask,
+    }
     first, _ = next(iter(calls.values()))
-    game = ModelGame(
-        first.forward_func,
-        inputs,
-        baselines,
-        target,
-        additional_forward_args,
-        feature_mask,
+    question = _ask(first.forward_func, inputs, shared)
+    rows = {}
+    for name, (method, options) in calls.items():
+        # Whatever a method raises concerns its own row; the others go on.
+        try:
+            with undisturbed(question.tensors):
+                rows[name] = _row(method, options, question, captum_metrics, allocation)
+        except Exception as error:
+            rows[name] = MethodRow(error=reason(error))
+    tensors = question.tensors
+    images = (
+        tensors[0]
+        if len(tensors) == 1 and tensors[0].dim() == 4 and tensors[0].shape[1] in (1, 3)
+        else None
     )
-    n = game.n_players
-    ends = game(torch.tensor([[False] * n, [True] * n])).cpu()
+    return AttributionComparison(
+        rows,
+        question.game.players,
+        v_empty=question.ends[:, 0],
+        v_full=question.ends[:, 1],
+        shapley=question.shapley,
+        images=images,
+        text=len(tensors) == 1 and not tensors[0].is_floating_point(),
+    )
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What all methods are asked, and the answer where it is known."""
+
+    game: ModelGame
+    inputs: Tensor | tuple[Tensor, ...]
+    shared: Mapping[str, Any]
+    ends: Tensor  # v(∅) and v(N), (batch, 2)
+    dividends: Tensor | None  # (batch, 2**n), unless there are too many players
+    shapley: Tensor | None  # (batch, n)
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        return self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)
+
+
+def _ask(
+    forward_func: Any, inputs: Tensor | tuple[Tensor, ...], shared: Mapping[str, Any]
+) -> _Question:
+    game = ModelGame(forward_func, inputs, **shared)
+    ends = _ends(game)
     if ends.dim() != 2 or len(ends) != game.batch_size:
         bad_value(
             "target",
@@ -104,50 +145,73 @@ def compare_attributions(
             f"values of shape {tuple(ends.shape[:-1])}",
             "choose one output through `target`",
         )
-    dividends = moebius(game.table()).cpu() if n <= _EXACT_PLAYERS else None
+    exact = game.n_players <= _EXACT_PLAYERS
+    dividends = moebius(game.table()).cpu() if exact else None
     shapley = None if dividends is None else shapley_values_from_and(dividends)
-    shared = {
-        "target": target,
-        "baselines": baselines,
-        "additional_forward_args": additional_forward_args,
-        "feature_mask": feature_mask,
-    }
-    rows = {}
-    for name, (method, options) in calls.items():
-        try:
-            found = run(method, inputs, shared, options)
-            values = aggregate(found, game.players, game.batch_size)
-        except Exception as error:
-            # Whatever a method raises concerns its own row; the others go on.
-            message = " ".join(str(error).split())
-            rows[name] = MethodRow(error=f"{type(error).__name__}: {message[:200]}")
-            continue
-        deletion, insertion = removal_curves(lambda masks: game(masks).cpu(), values)
-        unfaithful = unstable = math.nan
-        if captum_metrics:
-            unfaithful, unstable = _captum_metrics(
-                method, found, inputs, shared, options
-            )
-        rows[name] = MethodRow(
-            values=values,
-            completeness_gap=float(
-                (values.sum(-1) - (ends[:, 1] - ends[:, 0])).abs().mean()
-            ),
-            shapley_distance=(
-                math.nan if shapley is None else distance(values, shapley)
-            ),
-            deletion=deletion,
-            insertion=insertion,
-            allocation=_allocation(method, dividends, options) if allocation else None,
-            seconds=found.seconds,
-            n_forwards=found.n_forwards,
-            n_rows=found.n_rows,
-            infidelity=unfaithful,
-            sensitivity=unstable,
+    return _Question(game, inputs, shared, ends, dividends, shapley)
+
+
+def _ends(game: ModelGame) -> Tensor:
+    n = game.n_players
+    return game(torch.tensor([[False] * n, [True] * n])).cpu()
+
+
+def _row(
+    method: Any,
+    options: Mapping[str, Any],
+    question: _Question,
+    captum_metrics: bool,
+    allocation: bool,
+) -> MethodRow:
+    game, ends = question.game, question.ends
+    found = run(method, question.inputs, question.shared, options)
+    values = aggregate(found, game.players, game.batch_size)
+    deletion, insertion = removal_curves(lambda masks: game(masks).cpu(), values)
+    notes = [*found.notes, *_other_scalar(method, question)]
+    shares = None
+    if allocation and question.dividends is not None:
+        shares, why = allocation_of(method, question.dividends, options)
+        notes += [why] if why else []
+    unfaithful = unstable = math.nan
+    if captum_metrics:
+        unfaithful, unstable, whys = measure(
+            method, found, question.inputs, question.shared, options
         )
-    single = inputs if isinstance(inputs, Tensor) else inputs[0]
-    images = single if single.dim() == 4 and single.shape[1] in (1, 3) else None
-    return AttributionComparison(rows, game.players, shapley, images)
+        notes += whys
+    gap = values.sum(-1) - (ends[:, 1] - ends[:, 0])
+    return MethodRow(
+        values=values,
+        notes=tuple(notes),
+        completeness_gap=float(gap.abs().mean()),
+        shapley_distance=(
+            math.nan if question.shapley is None else distance(values, question.shapley)
+        ),
+        deletion=deletion,
+        insertion=insertion,
+        allocation=shares,
+        seconds=found.seconds,
+        n_forwards=found.n_forwards,
+        n_rows=found.n_rows,
+        infidelity=unfaithful,
+        sensitivity=unstable,
+    )
+
+
+def _other_scalar(method: Any, question: _Question) -> list[str]:
+    """Say so if a method explains something else than the first one."""
+    if isinstance(method, NeuronAttribution):
+        return ["explains a neuron, not the output: its gap and distance say little"]
+    if method.forward_func is question.game.forward_func:
+        return []
+    game = ModelGame(method.forward_func, question.inputs, **question.shared)
+    own, asked = _ends(game), question.ends
+    if own.shape == asked.shape and torch.allclose(own, asked, rtol=_SAME, atol=_SAME):
+        return []
+    return [
+        "explains another scalar than the first method: its v(N) - v(∅) is "
+        f"{float((own[..., 1] - own[..., 0]).mean()):.3g}, not "
+        f"{float((asked[:, 1] - asked[:, 0]).mean()):.3g}"
+    ]
 
 
 def _format_methods(
@@ -167,75 +231,5 @@ def _format_methods(
             bad_type(
                 f"methods[{name!r}]", "a Captum attribution", method, "construct it"
             )
-        calls[name] = (method, dict(options))
+        calls[str(name)] = (method, dict(options))
     return calls
-
-
-def _captum_metrics(
-    method: Any,
-    found: Run,
-    inputs: Tensor | tuple[Tensor, ...],
-    shared: Mapping[str, Any],
-    options: Mapping[str, Any],
-) -> tuple[float, float]:
-    """Infidelity and maximal sensitivity; NaN for inputs that are not real."""
-    tensors = inputs if isinstance(inputs, tuple) else (inputs,)
-    if not all(tensor.is_floating_point() for tensor in tensors) or any(
-        values.shape != tensor.shape
-        for values, tensor in zip(found.attributions, tensors, strict=True)
-    ):
-        return math.nan, math.nan
-
-    # Captum passes a lone tensor as it is, several as a tuple.
-    def disturb(given: Any) -> Any:
-        several = given if isinstance(given, tuple) else (given,)
-        noise = tuple(_RADIUS * torch.randn_like(x) for x in several)
-        return noise, tuple(x - e for x, e in zip(several, noise, strict=True))
-
-    def nearby(given: Any, radius: float) -> Any:
-        several = given if isinstance(given, tuple) else (given,)
-        return tuple(x + radius * torch.randn_like(x) for x in several)
-
-    taken = {
-        key: value
-        for key, value in shared.items()
-        if value is not None and (key != "feature_mask" or found.per_player)
-    }
-    call = {k: taken[k] for k in ("target", "additional_forward_args") if k in taken}
-    with torch.random.fork_rng(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        score = infidelity(
-            method.forward_func, disturb, tensors, found.attributions, **call
-        )
-        spread = sensitivity_max(
-            lambda given, **call: run(method, given, call, options).attributions,
-            tensors,
-            nearby,
-            perturb_radius=_RADIUS,
-            **taken,
-        )
-    return float(score.mean()), float(spread.mean())
-
-
-def _allocation(
-    method: Any, dividends: Tensor | None, options: Mapping[str, Any]
-) -> Allocation | None:
-    """Share of the strongest interactions of two or more, on perturbation methods."""
-    if dividends is None or not isinstance(method, PerturbationAttribution):
-        return None
-    n = dividends.shape[-1].bit_length() - 1
-    strength = dividends.abs().sum(0)
-    strength[[0, *(1 << i for i in range(n))]] = 0.0
-    best = strength.topk(min(_ALLOCATED, len(strength)))
-    kept = [(float(s), int(c)) for s, c in zip(*best, strict=True) if s > 0]
-    if not kept:
-        return None
-    coalitions = [coalition_members(code) for _, code in kept]
-    usable = {k: v for k, v in options.items() if k in ("n_samples", "show_progress")}
-    try:
-        with torch.random.fork_rng():
-            shares = allocate(method, coalitions, n, usable)
-    except Exception:
-        # Methods that need more than a mask (a window, a layer) have no allocation.
-        return None
-    return summarise(shares, coalitions, torch.tensor([s for s, _ in kept]))

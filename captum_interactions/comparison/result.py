@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 import math
-from dataclasses import asdict, dataclass, field
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from captum_interactions._checks import bad_value
 from captum_interactions.comparison.agreement import (
     linear_correlation,
     rank_correlation,
     top_overlap,
 )
 from captum_interactions.comparison.allocation import Allocation
+from captum_interactions.comparison.columns import COLUMNS, Column
+from captum_interactions.comparison.page import render
 from captum_interactions.games import Players
 
 __all__ = ["AttributionComparison", "MethodRow"]
+
+# Positive and negative, safe for colour-blind readers; the page has the same two.
+_BLUE, _ORANGE = "#0072b2", "#e69f00"
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class MethodRow:
     Attributes:
         values: Attribution of every player, ``(batch, n)``, or ``None`` if it failed.
         error: Why it failed, or ``None``.
+        notes: What has to be known to read the row: warnings of the method, and why a
+            figure is missing.
         completeness_gap: Mean over examples of |Σ values − (v(N) − v(∅))|.
         shapley_distance: Σ|values − φ|/Σ|φ| to the exact Shapley values.
         infidelity: ``captum.metrics.infidelity``, mean over examples.
@@ -44,6 +51,7 @@ class MethodRow:
 
     values: Tensor | None = field(default=None, repr=False)
     error: str | None = None
+    notes: tuple[str, ...] = ()
     completeness_gap: float = math.nan
     shapley_distance: float = math.nan
     infidelity: float = math.nan
@@ -56,30 +64,6 @@ class MethodRow:
     n_rows: int = 0
 
 
-# Column heading, attribute or reading of a row, format.
-_COLUMNS = [
-    ("gap", lambda r: r.completeness_gap, ".2g"),
-    ("to Shapley", lambda r: r.shapley_distance, ".1%"),
-    ("infidelity", lambda r: r.infidelity, ".3g"),
-    ("sensitivity", lambda r: r.sensitivity, ".3g"),
-    ("deletion", lambda r: _area(r.deletion), ".3g"),
-    ("insertion", lambda r: _area(r.insertion), ".3g"),
-    ("inside", lambda r: r.allocation.inside if r.allocation else math.nan, ".2f"),
-    ("leak", lambda r: r.allocation.leak if r.allocation else math.nan, ".2f"),
-    ("uneven", lambda r: r.allocation.unevenness if r.allocation else math.nan, ".2f"),
-    ("passes", lambda r: r.n_forwards, "d"),
-    ("rows", lambda r: r.n_rows, "d"),
-    ("seconds", lambda r: r.seconds, ".3f"),
-]
-
-
-def _area(curve: Tensor | None) -> float:
-    """Mean height of a curve: its area over the share of players removed or added."""
-    return (
-        math.nan if curve is None else float(torch.trapezoid(curve)) / (len(curve) - 1)
-    )
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class AttributionComparison:
     """Attribution methods side by side; printing it shows the table.
@@ -87,14 +71,22 @@ class AttributionComparison:
     Attributes:
         rows: One row per method, in the order given.
         players: The players that attributions were summed over.
+        v_empty: v(∅) of every example, ``(batch,)``.
+        v_full: v(N) of every example, ``(batch,)``.
         shapley: Exact Shapley values, ``(batch, n)``, or ``None`` for too many players.
         images: The inputs if they are images, for :meth:`plot`.
+        text: Whether the inputs are token ids, for :meth:`to_html`.
+        labels: Names of the players of every example.
     """
 
     rows: dict[str, MethodRow]
     players: Players
+    v_empty: Tensor = field(repr=False)
+    v_full: Tensor = field(repr=False)
     shapley: Tensor | None = field(default=None, repr=False)
     images: Tensor | None = field(default=None, repr=False)
+    text: bool = False
+    labels: tuple[tuple[str, ...], ...] | None = None
 
     @property
     def values(self) -> dict[str, Tensor]:
@@ -105,6 +97,40 @@ class AttributionComparison:
             if row.values is not None
         }
 
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of the table: those in which any method has a figure."""
+        rows = [row for row in self.rows.values() if row.error is None]
+        return tuple(c for c in COLUMNS if any(c.written(row) for row in rows))
+
+    def named(
+        self, names: Sequence[str] | Sequence[Sequence[str]]
+    ) -> AttributionComparison:
+        """Return the same comparison with other names for its players.
+
+        Args:
+            names: One name per player, in the order of their feature-mask ids; or, for
+                sentences, a list of words for each example. Words may repeat there.
+
+        Raises:
+            ValueError: If there is not one (distinct) name per player.
+        """
+        if all(isinstance(name, str) for name in names):
+            return replace(self, players=self.players.named(list(map(str, names))))
+        n = len(self.players)
+        if len(names) != len(self.v_full) or any(len(row) != n for row in names):
+            bad_value(
+                "names",
+                f"a list of {n} words for each of {len(self.v_full)} examples",
+                f"lists of {[len(row) for row in names]} words",
+                "give the words in the order of their feature-mask ids",
+            )
+        return replace(self, labels=tuple(tuple(map(str, row)) for row in names))
+
+    def labels_of(self, example: int) -> tuple[str, ...]:
+        """Names of the players in one example."""
+        return self.players.names if self.labels is None else self.labels[example]
+
     def agreement(self, k: int = 3) -> dict[str, Tensor]:
         """Agreement of each pair of methods that worked.
 
@@ -114,7 +140,7 @@ class AttributionComparison:
         Returns:
             ``"rank"`` (Spearman), ``"linear"`` (Pearson) and ``"overlap"``, each a
             matrix ``(methods, methods)`` in the order of :attr:`values`, averaged over
-            examples.
+            examples. NaN where a method gives all players of an example the same.
         """
         found = list(self.values.values())
 
@@ -128,56 +154,44 @@ class AttributionComparison:
         }
 
     def __repr__(self) -> str:
-        return "\n".join(
-            "  ".join(
-                cell.ljust(width) if column == 0 else cell.rjust(width)
-                for column, (cell, width) in enumerate(
-                    zip(line, self._widths(), strict=True)
-                )
-            )
-            if len(line) > 2
-            else f"{line[0].ljust(self._widths()[0])}  failed: {line[1]}"
-            for line in self._cells()
-        )
+        columns = self.columns
+        head = ["method", *(column.heading for column in columns)]
+        figures = {
+            name: [name, *(column.written(row) for column in columns)]
+            for name, row in self.rows.items()
+            if row.error is None
+        }
+        cells = zip(head, *figures.values(), strict=True)
+        widths = [max(map(len, column)) for column in cells]
+        widths[0] = max(map(len, ["method", *self.rows]))
 
-    def _shown(self) -> list[tuple[str, Any, str]]:
-        """Columns in which any method has a figure."""
-        rows = [row for row in self.rows.values() if row.error is None]
-        return [
-            column
-            for column in _COLUMNS
-            if any(not math.isnan(column[1](row)) for row in rows)
+        def line(texts: list[str]) -> str:
+            padded = [t.rjust(w) for t, w in zip(texts, widths, strict=True)][1:]
+            return "  ".join([texts[0].ljust(widths[0]), *padded])
+
+        body = [
+            line(figures[name])
+            if row.error is None
+            else f"{name.ljust(widths[0])}  failed: {row.error}"
+            for name, row in self.rows.items()
         ]
-
-    def _cells(self) -> list[list[str]]:
-        columns = self._shown()
-        lines = [["method", *(heading for heading, _, _ in columns)]]
-        for name, row in self.rows.items():
-            if row.error is not None:
-                lines.append([name, row.error])
-                continue
-            figures = [(reading(row), form) for _, reading, form in columns]
-            lines.append(
-                [name, *("" if math.isnan(x) else format(x, f) for x, f in figures)]
-            )
-        return lines
-
-    def _widths(self) -> list[int]:
-        lines = self._cells()
-        whole = [line for line in lines if len(line) == len(lines[0])]
-        widths = [max(len(line[i]) for line in whole) for i in range(len(lines[0]))]
-        widths[0] = max(len(line[0]) for line in lines)
-        return widths
+        notes = [f"{n}: {note}" for n, row in self.rows.items() for note in row.notes]
+        return "\n".join([line(head), *body, *notes])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as numbers, texts, lists and dictionaries (for JSON)."""
+        """Return everything as numbers, texts, lists and dictionaries (for JSON).
+
+        What does not apply is ``None``.
+        """
 
         def plain(value: Any) -> Any:
             if isinstance(value, Tensor):
-                return value.tolist()
-            if isinstance(value, float) and math.isnan(value):
+                return plain(value.tolist())
+            if isinstance(value, float) and not math.isfinite(value):
                 return None
-            if isinstance(value, tuple):
+            if isinstance(value, Allocation):
+                return value._asdict()
+            if isinstance(value, list | tuple):
                 return [plain(item) for item in value]
             return value
 
@@ -185,9 +199,12 @@ class AttributionComparison:
             name: {key: plain(value) for key, value in asdict(row).items()}
             for name, row in self.rows.items()
         }
-        agreement = {key: plain(matrix) for key, matrix in self.agreement().items()}
-        return {"players": list(self.players.names), "methods": rows} | {
-            "agreement": agreement,
+        return {
+            "players": list(self.players.names),
+            "v_empty": plain(self.v_empty),
+            "v_full": plain(self.v_full),
+            "methods": rows,
+            "agreement": {key: plain(m) for key, m in self.agreement().items()},
             "shapley": plain(self.shapley),
         }
 
@@ -199,13 +216,15 @@ class AttributionComparison:
 
         Returns:
             The figure and its axes. Images are drawn by Captum's
-            ``visualize_image_attr``, everything else as bars over the players.
+            ``visualize_image_attr``, everything else as bars over the players; every
+            panel has a scale of its own, as the methods differ in their units. Blue is
+            positive, orange negative.
         """
         from matplotlib.figure import Figure
 
         found = self.values
         columns = min(4, max(1, len(found)))
-        lines = -(-len(found) // columns)
+        lines = max(1, -(-len(found) // columns))
         bar_height = 0.22 * len(self.players) + 0.8
         height = 2.6 if self.images is not None else bar_height
         figure = Figure(figsize=(3.1 * columns, height * lines), layout="constrained")
@@ -216,96 +235,81 @@ class AttributionComparison:
             axis.set_visible(False)
         for axis, (name, values) in zip(axes.flat, found.items(), strict=False):
             if self.images is None:
-                self._bars(axis, values[example])
+                self._bars(axis, values[example], self.labels_of(example))
             else:
-                self._heat(figure, axis, values, example)
-            axis.set_title(name, fontsize=9)
+                self.draw_heat(figure, axis, values, example)
+            axis.set_title(_literal(name), fontsize=9)
         return figure, axes
 
-    def _bars(self, axis: Any, values: Tensor) -> None:
-        colours = ["#0072b2" if v > 0 else "#e69f00" for v in values.tolist()]
-        axis.barh(self.players.names, values.tolist(), color=colours)
+    def _bars(self, axis: Any, values: Tensor, names: Sequence[str]) -> None:
+        colours = [_BLUE if v > 0 else _ORANGE for v in values.tolist()]
+        places = list(range(len(names)))
+        axis.barh(places, values.tolist(), color=colours)
+        axis.set_yticks(places, [_literal(name) for name in names])
         axis.axvline(0, color="black", linewidth=0.8)
         axis.tick_params(labelsize=7)
         axis.spines[["top", "right"]].set_visible(False)
         if not axis.yaxis_inverted():
             axis.invert_yaxis()
 
-    def _heat(self, figure: Any, axis: Any, values: Tensor, example: int) -> None:
+    def draw_heat(self, figure: Any, axis: Any, values: Tensor, example: int) -> None:
+        """Draw the attributions of one image with Captum's heat map.
+
+        Args:
+            figure: Matplotlib figure.
+            axis: Its axes to draw on.
+            values: Attributions of the players, ``(batch, n)``.
+            example: Which example.
+        """
         from captum.attr import visualization
+        from matplotlib.colors import LinearSegmentedColormap
 
         spread = self.players.scatter(values.to(self.players.masks[0].device))[0]
         attributions = spread[example].permute(1, 2, 0).cpu().numpy()
+        axis.set_axis_off()
         if not attributions.any():
-            axis.set_axis_off()
             return
-        visualization.visualize_image_attr(
-            attributions,
-            method="heat_map",
-            sign="all",
-            cmap="PuOr",
-            outlier_perc=1,
-            plt_fig_axis=(figure, axis),
-            use_pyplot=False,
-        )
+        with warnings.catch_warnings():
+            # Captum's: small attributions are as good as large ones here.
+            warnings.filterwarnings("ignore", "Attempting to normalize by value")
+            visualization.visualize_image_attr(
+                attributions,
+                method="heat_map",
+                sign="all",
+                cmap=LinearSegmentedColormap.from_list(
+                    "orange to blue", [_ORANGE, "white", _BLUE]
+                ),
+                outlier_perc=1,
+                plt_fig_axis=(figure, axis),
+                use_pyplot=False,
+            )
 
-    def to_html(self, example: int = 0) -> str:
-        """Return one page that opens without a network: table, agreement, picture.
+    def to_html(
+        self,
+        title: str = "Attributions side by side",
+        examples: Sequence[int] | None = None,
+    ) -> str:
+        """Return one page that opens without a network.
+
+        It holds the table, which can be sorted, agreement, deletion and insertion
+        curves, the attributions of single examples, and what to keep in mind.
 
         Args:
-            example: Which example the picture shows.
+            title: Title of the page.
+            examples: Which examples are shown; ``None`` for the first three.
+
+        Raises:
+            ValueError: If there is no such example.
         """
-        figure, _ = self.plot(example)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=110)
-        picture = base64.b64encode(buffer.getvalue()).decode()
-        head, *body = self._cells()
-        names = list(self.values)
-        rank = self.agreement()["rank"].tolist()
-        agreement = [["rank correlation", *names]] + [
-            [name, *(f"{x:.2f}" for x in line)]
-            for name, line in zip(names, rank, strict=True)
-        ]
-        return _PAGE.format(
-            table=_html_table([head, *body]),
-            agreement=_html_table(agreement),
-            picture=picture,
-        )
-
-
-def _html_table(lines: list[list[str]]) -> str:
-    width = len(lines[0])
-    rendered = []
-    for position, line in enumerate(lines):
-        tag = "td" if position else "th"
-        cells = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in line)
-        if len(line) < width:
-            cells = (
-                f"<td>{html.escape(line[0])}</td>"
-                f'<td class="failed" colspan="{width - 1}">failed: '
-                f"{html.escape(line[1])}</td>"
+        size = len(self.v_full)
+        chosen = list(range(min(3, size))) if examples is None else list(examples)
+        if any(not 0 <= example < size for example in chosen):
+            bad_value(
+                "examples", f"indices in 0..{size - 1}", chosen, "examples count from 0"
             )
-        rendered.append(f"<tr>{cells}</tr>")
-    return f"<table>{''.join(rendered)}</table>"
+        return render(self, title, chosen)
 
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Attributions side by side</title>
-<link rel="icon" href="data:,">
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem;
-  padding: 0 1rem; color: #222; }}
-table {{ border-collapse: collapse; margin: 1rem 0; font-size: 13px; }}
-th, td {{ padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd; }}
-th:first-child, td:first-child {{ text-align: left; }}
-.failed {{ text-align: left; color: #a33; }}
-img {{ max-width: 100%; }}
-</style></head><body>
-<h1>Attributions side by side</h1>
-{table}
-<h2>Agreement</h2>
-{agreement}
-<h2>Attributions</h2>
-<img alt="Attributions of each method" src="data:image/png;base64,{picture}">
-</body></html>
-"""
+def _literal(text: str) -> str:
+    """A dollar sign that matplotlib doesn't read as mathematics."""
+    return text.replace("$", r"\$")

@@ -5,17 +5,29 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from inspect import signature
+from inspect import Parameter, signature
+from textwrap import shorten
 from typing import Any
 
 import torch
+from captum.attr import NoiseTunnel
 from torch import Tensor, nn
 
 from captum_interactions.games import Players
 
-__all__ = ["Counted", "Run", "aggregate", "run"]
+__all__ = ["Counted", "Run", "aggregate", "reason", "run", "undisturbed"]
+
+# What Captum says at every call: announcements that it undoes, and that KernelShap and
+# Lime fit one model per example (their column of seconds says what it costs).
+_ROUTINE = (
+    "did not already require gradients",
+    "Setting forward, backward hooks",
+    "You are providing multiple inputs for Lime / Kernel SHAP",
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,7 @@ class Run:
         per_player: Whether the method took the feature mask, so that all elements of a
             player carry the player's own value.
         window: Elements of each input that share the effect of one occlusion, else 1.
+        notes: What the method warned of, without Captum's routine messages.
     """
 
     attributions: tuple[Tensor, ...]
@@ -38,6 +51,7 @@ class Run:
     n_rows: int
     per_player: bool
     window: tuple[int, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Counted:
@@ -92,20 +106,23 @@ def run(
     Returns:
         What it returned, how long it took and what it cost.
     """
-    parameters = signature(method.attribute).parameters
+    parameters = _parameters(method)
     taken = {
         name: value
         for name, value in shared.items()
         if name in parameters and value is not None
     }
+    required = parameters.get("baselines")
+    if required is not None and required.default is Parameter.empty:
+        taken["baselines"] = _full_baselines(taken.get("baselines"), inputs)
     counted = Counted(method.forward_func)
-    with counted as forward_func:
-        probe = copy.copy(method)
-        probe.forward_func = forward_func
+    with counted as forward_func, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        probe = _with_forward(method, forward_func)
         start = time.perf_counter()
         found = probe.attribute(inputs, **{**taken, **options})
         seconds = time.perf_counter() - start
-    if isinstance(found, tuple) and any(not isinstance(f, Tensor) for f in found):
+    if options.get("return_convergence_delta"):
         found = found[0]
     tensors = found if isinstance(found, tuple) else (found,)
     return Run(
@@ -115,7 +132,66 @@ def run(
         n_rows=counted.n_rows,
         per_player="feature_mask" in {**taken, **options},
         window=_window(options.get("sliding_window_shapes"), len(tensors)),
+        notes=_notes(caught),
     )
+
+
+@contextmanager
+def undisturbed(inputs: tuple[Tensor, ...]) -> Iterator[None]:
+    """Random numbers start where they are now, and are put back there."""
+    devices = sorted({x.get_device() for x in inputs if x.is_cuda})
+    with torch.random.fork_rng(devices=devices):
+        yield
+
+
+def reason(error: Exception) -> str:
+    """Return what went wrong on one line."""
+    return _line(f"{type(error).__name__}: {error}").removesuffix(":")
+
+
+def _line(text: str) -> str:
+    return shorten(text, 280, placeholder=" …")
+
+
+def _parameters(method: Any) -> dict[str, Parameter]:
+    """Arguments of ``attribute``; NoiseTunnel passes on those of what it wraps."""
+    own = dict(signature(method.attribute).parameters)
+    if isinstance(method, NoiseTunnel):
+        return _parameters(method.attribution_method) | own
+    return own
+
+
+def _with_forward(method: Any, forward_func: Callable[..., Any]) -> Any:
+    probe = copy.copy(method)
+    probe.forward_func = forward_func
+    if isinstance(method, NoiseTunnel):
+        probe.attribution_method = _with_forward(
+            method.attribution_method, forward_func
+        )
+    return probe
+
+
+def _full_baselines(baselines: Any, inputs: Tensor | tuple[Tensor, ...]) -> Any:
+    """Tensors for the methods that must have some; 0 if there are none."""
+    if isinstance(inputs, Tensor):
+        if isinstance(baselines, tuple):
+            (baselines,) = baselines
+        if isinstance(baselines, Tensor) and baselines.dim() == inputs.dim():
+            return baselines
+        return torch.zeros_like(inputs) + (0 if baselines is None else baselines)
+    if baselines is None or isinstance(baselines, Tensor):
+        baselines = (baselines,) * len(inputs)
+    return tuple(_full_baselines(b, x) for b, x in zip(baselines, inputs, strict=True))
+
+
+def _notes(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
+    messages = [
+        _line(str(warning.message))
+        for warning in caught
+        if not issubclass(warning.category, DeprecationWarning)
+    ]
+    kept = [m for m in messages if not any(words in m for words in _ROUTINE)]
+    return tuple(dict.fromkeys(kept))
 
 
 def _window(shapes: Any, n_inputs: int) -> tuple[int, ...]:
@@ -132,10 +208,12 @@ def aggregate(found: Run, players: Players, batch_size: int) -> Tensor:
 
     Methods that took the feature mask repeat a player's value on its elements; the mean
     is taken there. Occlusion repeats a window's effect on all of its elements, which
-    share it here. Axes beyond the input's (an embedding's) are summed away.
+    share it here. Axes beyond the input's (an embedding's) are summed away; a layer's
+    map over an image is summed over channels and spread over the pixels of each cell.
 
     Raises:
-        ValueError: If the attributions have another shape than the inputs.
+        ValueError: If the attributions have another shape than the inputs, or are not
+            finite.
     """
     sums = torch.zeros(batch_size, len(players), dtype=torch.float64)
     counts = torch.zeros_like(sums)
@@ -143,6 +221,13 @@ def aggregate(found: Run, players: Players, batch_size: int) -> Tensor:
         found.attributions, players.masks, found.window, strict=True
     ):
         spread = values.double().cpu() / window
+        if not spread.isfinite().all():
+            raise ValueError("attributions are not finite")
+        if spread.dim() == mask.dim() == 4 and all(
+            cells <= pixels
+            for cells, pixels in zip(spread.shape[2:], mask.shape[2:], strict=True)
+        ):
+            spread = _over_pixels(spread, *mask.shape[1:])
         spread = spread.reshape(*spread.shape[: mask.dim()], -1).sum(-1)
         if spread.shape[1:] != mask.shape[1:] or len(spread) != batch_size:
             raise ValueError(
@@ -154,3 +239,19 @@ def aggregate(found: Run, players: Players, batch_size: int) -> Tensor:
         sums.scatter_add_(1, index, flat)
         counts.scatter_add_(1, index, torch.ones_like(flat))
     return sums / counts.clamp_min(1) if found.per_player else sums
+
+
+def _over_pixels(
+    values: Tensor,  # (batch, layer channels, h, w)
+    channels: int,
+    height: int,
+    width: int,
+) -> Tensor:
+    """Spread a layer's map evenly over the pixels that Captum would enlarge it to."""
+    if values.shape[1:] == (channels, height, width):
+        return values
+    rows = torch.arange(height) * values.shape[2] // height
+    columns = torch.arange(width) * values.shape[3] // width
+    pixels = rows.bincount()[rows].unsqueeze(1) * columns.bincount()[columns]
+    enlarged = values.sum(1, keepdim=True)[:, :, rows][..., columns]
+    return (enlarged / (channels * pixels)).expand(-1, channels, -1, -1)

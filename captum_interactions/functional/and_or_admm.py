@@ -343,7 +343,11 @@ def _polished(game: Tensor, and_part: Tensor, z: Tensor) -> Tensor:
         return and_part
     hit = torch.arange(size, device=game.device).unsqueeze(-1) & codes
     columns = torch.where(kinds == 0, hit == codes, hit != 0).to(game)
-    weights = torch.linalg.lstsq(columns, game.unsqueeze(-1)).solution.squeeze(-1)
+    # AND and OR of a single player are the same column; of the CPU's solvers the default
+    # was seen to answer differently from call to call on such matrices.
+    driver = "gels" if game.is_cuda else "gelsd"
+    solved = torch.linalg.lstsq(columns, game.unsqueeze(-1), driver=driver)
+    weights = solved.solution.squeeze(-1)
     misfit = (columns @ weights - game).abs().max()
     if not (misfit < 1e-12 and weights.abs().sum() <= _l1_of(game, and_part)):
         return and_part
