@@ -324,3 +324,53 @@ def size_mean(game, k, n):
     """Mean of v over |S| = k."""
     values = [game(s) for s in contexts(n, (), k)]
     return sum(values) / len(values)
+
+
+def pearson(a, b):
+    mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
+    covariance = sum((x - mean_a) * (y - mean_b) for x, y in zip(a, b, strict=True))
+    variances = sum((x - mean_a) ** 2 for x in a) * sum((y - mean_b) ** 2 for y in b)
+    return covariance / variances**0.5
+
+
+def spearman(a, b):
+    """Pearson correlation of ranks; a tie takes the mean of its places."""
+
+    def places(values):
+        ordered = sorted(values)
+        return [
+            sum(i for i, other in enumerate(ordered) if other == value)
+            / ordered.count(value)
+            for value in values
+        ]
+
+    return pearson(places(a), places(b))
+
+
+def strongest_in_common(a, b, k):
+    tops = [
+        set(sorted(range(len(x)), key=lambda i, x=x: -abs(x[i]))[:k]) for x in (a, b)
+    ]
+    return len(tops[0] & tops[1]) / k
+
+
+def removal(game, values):
+    """v while the players leave N, and enter ∅, the largest attribution first."""
+    order = sorted(range(len(values)), key=lambda i: -values[i])
+    sets = [frozenset(order[:k]) for k in range(len(order) + 1)]
+    everyone = frozenset(order)
+    return [game(everyone - s) for s in sets], [game(s) for s in sets]
+
+
+def ablation(game, n):
+    """v(N) − v(N∖{i}) of every player."""
+    everyone = frozenset(range(n))
+    return [game(everyone) - game(everyone - {i}) for i in range(n)]
+
+
+def player_sums(values, mask, n):
+    """Σ of attributions over the elements of each player; nested lists, flattened."""
+    sums = [0.0] * n
+    for value, player in zip(values, mask, strict=True):
+        sums[player] += value
+    return sums

@@ -343,8 +343,8 @@ def _polished(game: Tensor, and_part: Tensor, z: Tensor) -> Tensor:
         return and_part
     hit = torch.arange(size, device=game.device).unsqueeze(-1) & codes
     columns = torch.where(kinds == 0, hit == codes, hit != 0).to(game)
-    # AND and OR of a single player are the same column; of the CPU's solvers the default
-    # was seen to answer differently from call to call on such matrices.
+    # AND and OR of a single player are the same column; the CPU's default solver was
+    # seen to answer differently from call to call on such matrices.
     driver = "gels" if game.is_cuda else "gelsd"
     solved = torch.linalg.lstsq(columns, game.unsqueeze(-1), driver=driver)
     weights = solved.solution.squeeze(-1)
