@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import captum
 import torch
@@ -19,8 +19,10 @@ from captum_interactions.comparison.page_style import POLICY, SCRIPT, STYLE
 if TYPE_CHECKING:
     from captum_interactions.comparison.result import AttributionComparison
 
-__all__ = ["render"]
+__all__ = ["BLUE", "ORANGE", "diverging", "render"]
 
+# Positive and negative, safe for colour-blind readers.
+BLUE, ORANGE = "#0072b2", "#e69f00"
 _BARS = 24  # players in a card of bars; the table below it has them all
 _KEY = '<span class="key" style="background:var(--{})"></span>'
 _CAVEATS = (
@@ -38,6 +40,13 @@ _CAVEATS = (
     "neighbours takes the rank correlation from 1 to 0.8.",
     "Random methods are shown with one draw of their samples, times with one call.",
 )
+
+
+def diverging() -> Any:
+    """Return matplotlib's map from orange (negative) over white to blue (positive)."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("orange to blue", [ORANGE, "white", BLUE])
 
 
 def render(
@@ -239,7 +248,7 @@ def _curves(comparison: AttributionComparison) -> str:
 
 
 def _curve_picture(deletion: Tensor, insertion: Tensor, low: float, high: float) -> str:
-    width, height, left = 200, 110, 34
+    width, height, left = 200, 110, 42
     span = (high - low) or 1.0
 
     def place(value: float) -> float:
@@ -253,11 +262,13 @@ def _curve_picture(deletion: Tensor, insertion: Tensor, low: float, high: float)
         )
 
     n = len(deletion) - 1
+    empty, full = float(insertion[0]), float(deletion[0])
+    apart = abs(place(empty) - place(full)) > 10  # else their labels would overlap
     ends = "".join(
         f'<line class="end" x1="{left}" x2="{width - 6}" y1="{place(v):.1f}" '
         f'y2="{place(v):.1f}"/><text x="{left - 4}" y="{place(v) + 3:.1f}" '
         f'text-anchor="end">{_number(v)}</text>'
-        for v in (float(insertion[0]), float(deletion[0]))
+        for v in ((empty, full) if apart else (full,))
     )
     says = f"deletion {_number(area(deletion))}, insertion {_number(area(insertion))}"
     return (
@@ -296,18 +307,13 @@ def _pictures(comparison: AttributionComparison, example: int) -> str:
     assert comparison.images is not None
     image = comparison.images[example].detach().cpu().double()
     low, high = image.min(), image.max()
-    shown = ((image - low) / (high - low).clamp_min(1e-12)).permute(1, 2, 0).numpy()
-    cards = _picture_card(
-        "the image",
-        "Input image",
-        _png(lambda _, axis: axis.imshow(shown, cmap="gray")),
-    )
+    shown = (image - low) / (high - low).clamp_min(1e-12)
+    original = _png(shown.permute(1, 2, 0).squeeze(-1), "gray", 0)
+    cards = _picture_card("the image", "Input image", original)
     for name, values in comparison.values.items():
-        data = _png(
-            lambda figure, axis, values=values: comparison.draw_heat(
-                figure, axis, values, example
-            )
-        )
+        device = comparison.players.masks[0].device
+        spread = comparison.players.scatter(values.to(device))[0][example].sum(0).cpu()
+        data = _png(spread / _strongest(spread), diverging(), -1)
         top = f"largest |value| {_number(float(values[example].abs().max()))}"
         cards += _picture_card(name, f"Attributions by {name}, {top}", data, top)
     return f'<div class="cards">{cards}</div>'
@@ -322,15 +328,12 @@ def _picture_card(name: str, alt: str, data: str, caption: str = "") -> str:
     )
 
 
-def _png(draw: object) -> str:
-    from matplotlib.figure import Figure
+def _png(pixels: Tensor, colours: Any, low: float) -> str:
+    """A picture of one pixel per value from ``low`` to 1; the page enlarges it."""
+    from matplotlib.image import imsave
 
-    figure = Figure(figsize=(2, 2))
-    axis = figure.add_axes((0, 0, 1, 1))
-    axis.set_axis_off()
-    draw(figure, axis)  # type: ignore[operator]
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
+    imsave(buffer, pixels.numpy(), format="png", cmap=colours, vmin=low, vmax=1)
     return base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -19,13 +19,10 @@ from captum_interactions.comparison.agreement import (
 )
 from captum_interactions.comparison.allocation import Allocation
 from captum_interactions.comparison.columns import COLUMNS, Column
-from captum_interactions.comparison.page import render
+from captum_interactions.comparison.page import BLUE, ORANGE, diverging, render
 from captum_interactions.games import Players
 
 __all__ = ["AttributionComparison", "MethodRow"]
-
-# Positive and negative, safe for colour-blind readers; the page has the same two.
-_BLUE, _ORANGE = "#0072b2", "#e69f00"
 
 
 @dataclass(frozen=True)
@@ -237,12 +234,12 @@ class AttributionComparison:
             if self.images is None:
                 self._bars(axis, values[example], self.labels_of(example))
             else:
-                self.draw_heat(figure, axis, values, example)
+                self._heat(figure, axis, values, example)
             axis.set_title(_literal(name), fontsize=9)
         return figure, axes
 
     def _bars(self, axis: Any, values: Tensor, names: Sequence[str]) -> None:
-        colours = [_BLUE if v > 0 else _ORANGE for v in values.tolist()]
+        colours = [BLUE if v > 0 else ORANGE for v in values.tolist()]
         places = list(range(len(names)))
         axis.barh(places, values.tolist(), color=colours)
         axis.set_yticks(places, [_literal(name) for name in names])
@@ -252,17 +249,8 @@ class AttributionComparison:
         if not axis.yaxis_inverted():
             axis.invert_yaxis()
 
-    def draw_heat(self, figure: Any, axis: Any, values: Tensor, example: int) -> None:
-        """Draw the attributions of one image with Captum's heat map.
-
-        Args:
-            figure: Matplotlib figure.
-            axis: Its axes to draw on.
-            values: Attributions of the players, ``(batch, n)``.
-            example: Which example.
-        """
+    def _heat(self, figure: Any, axis: Any, values: Tensor, example: int) -> None:
         from captum.attr import visualization
-        from matplotlib.colors import LinearSegmentedColormap
 
         spread = self.players.scatter(values.to(self.players.masks[0].device))[0]
         attributions = spread[example].permute(1, 2, 0).cpu().numpy()
@@ -276,9 +264,7 @@ class AttributionComparison:
                 attributions,
                 method="heat_map",
                 sign="all",
-                cmap=LinearSegmentedColormap.from_list(
-                    "orange to blue", [_ORANGE, "white", _BLUE]
-                ),
+                cmap=diverging(),
                 outlier_perc=1,
                 plt_fig_axis=(figure, axis),
                 use_pyplot=False,

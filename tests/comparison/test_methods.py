@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -358,8 +359,6 @@ def test_names():
 
 
 def test_the_documentation_explains_every_column():
-    from pathlib import Path
-
     page = Path(__file__).parents[2] / "docs" / "comparison.md"
     rows = [
         line.split("|")[1]
@@ -368,3 +367,21 @@ def test_the_documentation_explains_every_column():
     ]
     explained = {name.strip() for row in rows for name in row.split(",")}
     assert {column.heading for column in COLUMNS} <= explained
+
+
+def test_a_newcomers_script_has_fifteen_lines(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("sklearn")
+    text = (Path(__file__).parents[2] / "tutorials" / "compare.py").read_text("utf-8")
+    lines = text.split('"""')[2].splitlines()
+    assert sum(bool(line) and not line.startswith("#") for line in lines) <= 15
+    monkeypatch.chdir(tmp_path)
+    exec(compile(text, "compare.py", "exec"), {})
+    shown = capsys.readouterr().out.splitlines()
+    assert [line[:3] for line in shown[1:]] == [
+        "IG ",
+        "DL ",
+        "AND",
+    ]
+    assert (tmp_path / "comparison.png").stat().st_size > 10_000
+    page = (tmp_path / "comparison.html").read_text("utf-8")
+    assert "8 images, 16 players" in page
