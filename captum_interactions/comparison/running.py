@@ -85,8 +85,11 @@ class Counted:
 
     def _count(self, args: tuple[Any, ...]) -> None:
         self.n_forwards += 1
-        rows = args[0].shape[:1] if args and isinstance(args[0], Tensor) else ()
-        self.n_rows += rows[0] if rows else 1
+        # DeepLift passes inputs and baselines as two tuples, to be run as one batch.
+        batches = [part[0] for part in args if isinstance(part, tuple)] or args[:1]
+        for batch in batches:
+            rows = batch.shape[:1] if isinstance(batch, Tensor) else ()
+            self.n_rows += rows[0] if rows else 1
 
 
 def run(

@@ -95,6 +95,8 @@ def test_ten_captum_methods_and_ours_on_images():
         assert row.allocation.inside == pytest.approx(1)
         assert row.allocation.leak == pytest.approx(0)
     assert found.rows["Integrated Gradients"].allocation is None
+    assert found.rows["Integrated Gradients"].n_rows == 2 * 50
+    assert found.rows["DeepLift"].n_rows == 2 * 2  # images and baselines
     assert found.rows["Ablation"].allocation.inside > 1.5
     assert all(not math.isnan(r.infidelity) for r in found.rows.values())
     shown = repr(found).splitlines()

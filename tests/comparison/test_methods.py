@@ -382,6 +382,6 @@ def test_a_newcomers_script_has_fifteen_lines(tmp_path, capsys, monkeypatch):
         "DL ",
         "AND",
     ]
-    assert (tmp_path / "comparison.png").stat().st_size > 10_000
+    assert (tmp_path / "comparison.png").stat().st_size > 2_000
     page = (tmp_path / "comparison.html").read_text("utf-8")
     assert "8 images, 16 players" in page
