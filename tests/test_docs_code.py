@@ -14,7 +14,9 @@ import matplotlib
 import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
-BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(
+    r"^```(python|text|\{literalinclude\} [\w.]+)\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
 
 
 def _images(height, width, rows, columns):
@@ -100,10 +102,13 @@ def test_the_code_runs_and_prints_what_the_page_says(
 ):
     matplotlib.use("agg")
     monkeypatch.chdir(tmp_path)
-    namespace = {"__name__": name}
+    namespace = {"__name__": "__main__"}
     exec(GIVEN.get(name, ""), namespace)
     for kind, block in BLOCK.findall(PAGES[name]):
-        if kind == "python":
+        if kind.startswith("{literalinclude}"):
+            included = (DOCS / name).parent / kind.split()[1]
+            exec(included.read_text(encoding="utf-8"), namespace)
+        elif kind == "python":
             exec(compile(block, name, "exec"), namespace)
         else:
             assert capsys.readouterr().out == block
