@@ -112,7 +112,7 @@ def table():
         cells = [cell.strip() for cell in row.split("|")]
         if cells[0] == "call" or set(cells[0]) == {"-"}:
             continue
-        found[re.sub(r"[*`]", "", cells[0])] = cells[2:5]
+        found[cells[0].replace("`", "")] = cells[2:5]
     return found
 
 
