@@ -122,9 +122,9 @@ def test_cited_papers_are_listed():
         for section in sections:
             for match in re.finditer(r"\(((?:[A-Z]\w+ )?(?:19|20)\d\d)\)", section):
                 before = section[: match.start()]
-                known = {
-                    name for name, key in listed | years if key == match[1]
-                } & set(re.findall(r"[\w-]+", before))
+                known = {name for name, key in listed | years if key == match[1]} & set(
+                    re.findall(r"[\w-]+", before)
+                )
                 if not known:
                     missing.append((path.name, before[-60:] + match[0]))
         for name, key in re.findall(r"(\w+) et al\. \(([^()]*\d{4})\)", text):

@@ -123,7 +123,7 @@ def test_every_row_is_measured():
 @pytest.mark.parametrize("name", CALLS)
 def test_counts_are_those_of_real_calls(name):
     for n, stated in zip(SIZES, table()[name], strict=True):
-        if stated == "–":
+        if stated == "\N{EN DASH}":
             with pytest.raises(ValueError, match="players"):
                 CALLS[name](n)
         else:

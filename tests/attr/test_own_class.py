@@ -6,10 +6,10 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import torch
+
 from tests import reference
 from tests.contracts.attribution import AttributionContract, Mlp, double, slow_game
-
-import torch
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "howto" / "banzhaf.py"
 _spec = importlib.util.spec_from_file_location("banzhaf", EXAMPLE)
