@@ -1,6 +1,6 @@
 """Interactions of attacks on digits networks, and what reducing them does to transfer.
 
-Run: python benchmarks/robust.py (about two minutes on one thread).
+Run: python benchmarks/robust.py (about six minutes on one thread).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from captum_interactions.robust import (
     success_by_step,
 )
 
-IMAGES = 50
+IMAGES = 300
 BOUNDS = {"lower_bound": 0.0, "upper_bound": 1.0}
 VR = {"noise_samples": 10, "noise_std": 0.1}
 ATTACKS = {
