@@ -91,6 +91,8 @@ GIVEN = {
     "multi_order.md": _images(3, 4, 3, 4),  # tenths of n − 2 are orders
     "trees.md": _TOKENS,
 }
+# Fragments, each about the result of its own section; docs/pictures.py draws them.
+FRAGMENTS = {"pictures.md"}
 PAGES = {
     page.relative_to(DOCS).as_posix(): page.read_text(encoding="utf-8")
     for page in sorted(DOCS.glob("*.md")) + sorted((DOCS / "howto").glob("*.md"))
@@ -99,7 +101,8 @@ PAGES = {
 
 @pytest.mark.filterwarnings("default")  # of the libraries that a page brings in
 @pytest.mark.parametrize(
-    "name", [name for name, text in PAGES.items() if "```python\n" in text]
+    "name",
+    [n for n, text in PAGES.items() if "```python\n" in text and n not in FRAGMENTS],
 )
 def test_the_code_runs_and_prints_what_the_page_says(
     name, tmp_path, monkeypatch, capsys
