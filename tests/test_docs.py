@@ -17,6 +17,7 @@ API = ROOT / "docs" / "api"
 PAGES = "\n".join(page.read_text(encoding="utf-8") for page in API.glob("*.md"))
 # Modules whose members are all documented, and names documented one by one.
 WHOLE = set(re.findall(r"automodule:: (\S+)\n(?:   :\S+:.*\n)*?   :members:", PAGES))
+MODULE_PAGES = set(re.findall(r"automodule:: (\S+)", PAGES))
 SINGLE = set(re.findall(r"auto(?:class|function|data|exception):: (\S+)", PAGES))
 MODULES = [
     captum_interactions,
@@ -106,6 +107,10 @@ def test_cross_references_name_what_exists(path):
         found = importlib.import_module(module)
         for attribute in thing:
             found = getattr(found, attribute)
+        parent = name.rpartition(".")[0]
+        assert name in SINGLE | MODULE_PAGES or parent in SINGLE | WHOLE, (
+            f"{name} is documented under another path"
+        )
 
 
 def test_cited_papers_are_listed():
