@@ -24,6 +24,12 @@ def test_ci_runs_the_readmes_test_command():
     assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
 
 
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        if not target.startswith("http"):
+            assert (ROOT / target).exists(), target
+
+
 def test_the_quickstart_runs(tmp_path, capsys, monkeypatch):
     pytest.importorskip("sklearn")
     monkeypatch.syspath_prepend(str(ROOT / "tutorials"))
