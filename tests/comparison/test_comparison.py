@@ -14,6 +14,8 @@ from captum.attr import (
     InputXGradient,
     IntegratedGradients,
     KernelShap,
+    LayerDeepLift,
+    LayerGradientXActivation,
     LayerIntegratedGradients,
     Lime,
     Occlusion,
@@ -124,17 +126,55 @@ def test_ten_captum_methods_and_ours_on_a_table():
     assert_close(agreement["overlap"], agreement["overlap"].T)
 
 
-def test_text_with_a_layer_method_and_methods_that_fail():
-    class Text(nn.Module):
-        def __init__(self):
-            super().__init__()
-            torch.manual_seed(0)
-            self.embed = nn.Embedding(10, 4)
-            self.head = nn.Linear(4, 2)
+class Text(nn.Module):
+    """Reads token ids, or the embeddings that stand for them."""
 
-        def forward(self, tokens):
-            return self.head(self.embed(tokens).tanh().mean(1))
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed = nn.Embedding(10, 4)
+        self.act = nn.Tanh()
+        self.conv = nn.Conv1d(4, 6, 3, padding=1)
+        self.head = nn.Linear(6, 2)
 
+    def forward(self, tokens):
+        given = tokens if tokens.is_floating_point() else self.embed(tokens)
+        return self.head(self.act(self.conv(given.transpose(1, 2))).mean(-1))
+
+
+def test_ten_captum_methods_and_ours_on_text():
+    model, tokens = Text().eval(), torch.tensor([[3, 5, 1, 7, 2], [4, 4, 8, 9, 6]])
+    words = torch.arange(5).view(1, 5, 1)
+    given, absent = model.embed(tokens).detach(), model.embed(0 * tokens).detach()
+    methods = ten_methods(model, (1, 4))
+    found = compare_attributions(
+        methods, given, target=1, baselines=absent, feature_mask=words
+    )
+    assert [n for n, r in found.rows.items() if r.error] == []
+    assert all(v.shape == (2, 5) for v in found.values.values())
+    assert_close(found.values["Occlusion"], found.values["Ablation"])
+    for name in ("Integrated Gradients", "DeepLift", "Sampling", "AND"):
+        assert found.rows[name].completeness_gap < 0.01, name
+    # The same from token ids, where gradients come from the embedding layer.
+    by_id = {
+        "layer": LayerIntegratedGradients(model, model.embed),
+        "layer DeepLift": LayerDeepLift(model, model.embed),
+        "layer product": LayerGradientXActivation(model, model.embed),
+        "AND": AndInteraction(model),
+    }
+    by_id |= {name: methods[name] for name in ("Ablation", "Sampling", "KernelShap")}
+    again = compare_attributions(by_id, tokens, target=1, baselines=0 * tokens)
+    assert [n for n, r in again.rows.items() if r.error] == []
+    for ours, theirs in (
+        ("layer", "Integrated Gradients"),
+        ("layer DeepLift", "DeepLift"),
+        ("AND", "AND"),
+        ("Ablation", "Ablation"),
+    ):
+        assert_close(again.values[ours], found.values[theirs], rtol=1e-4, atol=1e-5)
+
+
+def test_methods_that_fail_and_a_layer_method():
     model, tokens = Text().eval(), torch.tensor([[3, 5, 1, 7]])
     found = compare_attributions(
         {
