@@ -19,10 +19,10 @@ from captum_interactions.comparison.page_style import POLICY, SCRIPT, STYLE
 if TYPE_CHECKING:
     from captum_interactions.comparison.result import AttributionComparison
 
-__all__ = ["BLUE", "ORANGE", "diverging", "render"]
+__all__ = ["NEGATIVE", "POSITIVE", "diverging", "render"]
 
 # Positive and negative, safe for colour-blind readers.
-BLUE, ORANGE = "#0072b2", "#e69f00"
+POSITIVE, NEGATIVE = "#0072b2", "#d55e00"
 _BARS = 24  # players in a card of bars; the table below it has them all
 _KEY = '<span class="key" style="background:var(--{})"></span>'
 _CAVEATS = (
@@ -43,10 +43,12 @@ _CAVEATS = (
 
 
 def diverging() -> Any:
-    """Return matplotlib's map from orange (negative) over white to blue (positive)."""
+    """Return the map from vermilion (negative) over white to blue (positive)."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list("orange to blue", [ORANGE, "white", BLUE])
+    return LinearSegmentedColormap.from_list(
+        "vermilion to blue", [NEGATIVE, "white", POSITIVE]
+    )
 
 
 def render(
@@ -218,10 +220,10 @@ def _coefficient(value: float) -> str:
 
 
 def _shade(share: float) -> str:
-    """Background from orange (−1) over none (0) to blue (1); text stays readable."""
+    """Background from vermilion (−1) over none (0) to blue (1); text stays readable."""
     if math.isnan(share):
         return ""
-    colour = "0,114,178" if share > 0 else "230,159,0"
+    colour = "0,114,178" if share > 0 else "213,94,0"
     return f"background:rgba({colour},{min(1.0, abs(share)) * 0.5:.2f})"
 
 
@@ -241,7 +243,7 @@ def _curves(comparison: AttributionComparison) -> str:
         "from the whole input (deletion) or added to the empty one (insertion), the "
         "largest attribution first. A fast fall and a fast rise are good."
         '<br><span class="soft">'
-        f"{_KEY.format('blue')}insertion, solid {_KEY.format('orange')}deletion, "
+        f"{_KEY.format('blue')}insertion, solid {_KEY.format('red')}deletion, "
         f"dashed; all panels from {_number(low)} to {_number(high)}</span></p>"
         f'<div class="cards">{cards}</div>'
     )
@@ -287,7 +289,7 @@ def _example(comparison: AttributionComparison, example: int) -> str:
         f"v(N) = {_number(float(comparison.v_full[example]))}</h3>"
     )
     key = (
-        f'<p class="soft">{_KEY.format("blue")}positive {_KEY.format("orange")}'
+        f'<p class="soft">{_KEY.format("blue")}positive {_KEY.format("red")}'
         "negative; every picture has a scale of its own</p>"
     )
     if comparison.images is not None:
@@ -377,7 +379,7 @@ def _bar(share: float) -> str:
     """A bar from the middle, to the right for positive attributions."""
     width = 50 * abs(share)
     start = 50.0 if share > 0 else 50 - width
-    colour = "--blue" if share > 0 else "--orange"
+    colour = "--blue" if share > 0 else "--red"
     return (
         f'<span class="bar" style="margin-left:{start:.1f}%;width:{width:.1f}%;'
         f'background:var({colour})"></span>'

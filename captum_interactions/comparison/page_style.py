@@ -7,14 +7,15 @@ import hashlib
 
 __all__ = ["POLICY", "SCRIPT", "STYLE"]
 
-# Light and dark; blue is positive, orange negative, told apart by colour-blind readers.
+# Light and dark; positive is blue, negative vermilion: colour-blind readers tell them
+# apart.
 STYLE = """
 :root { color-scheme: light dark; --back: #fff; --card: #f6f7f9; --text: #1c1f24;
   --soft: #5b626d; --line: #d5d9e0; --blue: #0072b2;
-  --orange: #c26a00; --bad: #a8261c; }
+  --red: #d55e00; --bad: #a8261c; }
 @media (prefers-color-scheme: dark) { :root { --back: #15171b; --card: #1e2127;
   --text: #e8eaee; --soft: #a5acb8; --line: #393e48; --blue: #4fb0e8;
-  --orange: #f0a52e; --bad: #ff9184; } }
+  --red: #ff8c3b; --bad: #ff9184; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 84rem; padding: 1.5rem clamp(1rem, 3vw, 2.5rem) 3rem;
   background: var(--back); color: var(--text); font: 16px/1.55 system-ui, sans-serif; }
@@ -70,7 +71,7 @@ dd { margin: 0; }
 .key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .7em; }
 .key:first-child { margin-left: 0; }
 svg text { fill: var(--soft); font: 9px system-ui, sans-serif; }
-.out { fill: none; stroke: var(--orange); stroke-width: 2; stroke-dasharray: 5 3; }
+.out { fill: none; stroke: var(--red); stroke-width: 2; stroke-dasharray: 5 3; }
 .in { fill: none; stroke: var(--blue); stroke-width: 2; }
 .end { stroke: var(--line); stroke-width: 1; }
 @media (max-width: 34rem) { dl { grid-template-columns: 1fr; }

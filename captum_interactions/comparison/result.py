@@ -19,7 +19,7 @@ from captum_interactions.comparison.agreement import (
 )
 from captum_interactions.comparison.allocation import Allocation
 from captum_interactions.comparison.columns import COLUMNS, Column
-from captum_interactions.comparison.page import BLUE, ORANGE, diverging, render
+from captum_interactions.comparison.page import NEGATIVE, POSITIVE, diverging, render
 from captum_interactions.games import Players
 
 __all__ = ["AttributionComparison", "MethodRow"]
@@ -215,7 +215,7 @@ class AttributionComparison:
             The figure and its axes. Images are drawn by Captum's
             ``visualize_image_attr``, everything else as bars over the players; every
             panel has a scale of its own, as the methods differ in their units. Blue is
-            positive, orange negative.
+            positive, vermilion negative.
         """
         from matplotlib.figure import Figure
 
@@ -239,7 +239,7 @@ class AttributionComparison:
         return figure, axes
 
     def _bars(self, axis: Any, values: Tensor, names: Sequence[str]) -> None:
-        colours = [BLUE if v > 0 else ORANGE for v in values.tolist()]
+        colours = [POSITIVE if v > 0 else NEGATIVE for v in values.tolist()]
         places = list(range(len(names)))
         axis.barh(places, values.tolist(), color=colours)
         axis.set_yticks(places, [_literal(name) for name in names])

@@ -26,6 +26,7 @@ __all__ = ["Counted", "Run", "aggregate", "reason", "run", "undisturbed"]
 _ROUTINE = (
     "did not already require gradients",
     "Setting forward, backward hooks",
+    "Setting backward hooks",
     "You are providing multiple inputs for Lime / Kernel SHAP",
 )
 
