@@ -22,6 +22,8 @@ from captum_interactions.functional import coalition_members
 __all__ = ["Allocation", "allocate", "allocation_of", "summarise"]
 
 _ALLOCATED = 10  # strongest AND interactions that are looked at
+# Arguments of a method that mean the same on a bare mask.
+_STILL_MEANT = ("n_samples", "perturbations_per_eval", "show_progress")
 
 
 class Allocation(NamedTuple):
@@ -49,7 +51,7 @@ def allocation_of(
         method: Captum attribution.
         dividends: AND interactions of every example.
         options: Further arguments of its ``attribute``; of these the number of samples
-            still means something on a single interaction.
+            and of perturbations per pass still mean something on a single interaction.
 
     Returns:
         The allocation, or ``None`` and why a perturbation method has none. Gradient
@@ -65,7 +67,7 @@ def allocation_of(
     if not kept:
         return None, "no allocation: the model has no interactions of two or more"
     coalitions = [coalition_members(code) for _, code in kept]
-    usable = {k: v for k, v in options.items() if k in ("n_samples", "show_progress")}
+    usable = {k: v for k, v in options.items() if k in _STILL_MEANT}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -58,6 +58,7 @@ class Net(nn.Module):
 
 
 def ten_methods(model, window):
+    many = {"n_samples": 50, "perturbations_per_eval": 50}
     return {
         "Integrated Gradients": IntegratedGradients(model),
         "Saliency": (Saliency(model), {"abs": False}),
@@ -66,9 +67,12 @@ def ten_methods(model, window):
         "GradientShap": GradientShap(model),
         "Ablation": FeatureAblation(model),
         "Occlusion": (Occlusion(model), {"sliding_window_shapes": window}),
-        "Sampling": (ShapleyValueSampling(model), {"n_samples": 5}),
-        "KernelShap": (KernelShap(model), {"n_samples": 50}),
-        "Lime": (Lime(model), {"n_samples": 50}),
+        "Sampling": (
+            ShapleyValueSampling(model),
+            {"n_samples": 5, "perturbations_per_eval": 5},
+        ),
+        "KernelShap": (KernelShap(model), many),
+        "Lime": (Lime(model), many),
         "AND": AndInteraction(model),
         "Pairs": ShapleyInteraction(model),
         "Orders": MultiOrderInteraction(model),
