@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from captum.attr import (
     DeepLift,
@@ -43,23 +45,25 @@ def conflict_claim(images, steps):
     cells = grid_mask(8, 8, 4)
     x, y = held_out[:images], truth[:images]
     torch.manual_seed(0)  # Captum's samplers follow the global seed
-    found = compare_attributions(
-        {
-            "gradient": Saliency(net),
-            "gradient × input": InputXGradient(net),
-            "guided": GuidedBackprop(net),
-            "LIME": (Lime(net), {"n_samples": 200}),
-            "perturbation": (Occlusion(net), {"sliding_window_shapes": (1, 2, 2)}),
-            "DeepLIFT": DeepLift(net),
-            "KernelSHAP": (KernelShap(net), {"n_samples": 200}),
-            "Shapley sampling": (ShapleyValueSampling(net), {"n_samples": 10}),
-        },
-        x,
-        target=y,
-        baselines=0 * x,
-        feature_mask=cells,
-        allocation=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Captum's, on hooks and gradients
+        found = compare_attributions(
+            {
+                "gradient": Saliency(net),
+                "gradient × input": InputXGradient(net),
+                "guided": GuidedBackprop(net),
+                "LIME": (Lime(net), {"n_samples": 200}),
+                "perturbation": (Occlusion(net), {"sliding_window_shapes": (1, 2, 2)}),
+                "DeepLIFT": DeepLift(net),
+                "KernelSHAP": (KernelShap(net), {"n_samples": 200}),
+                "Shapley sampling": (ShapleyValueSampling(net), {"n_samples": 10}),
+            },
+            x,
+            target=y,
+            baselines=0 * x,
+            feature_mask=cells,
+            allocation=False,
+        )
     ranks = found.agreement()["rank"]
     names = list(found.values)
     every = F.upper_pairs(ranks.unsqueeze(0))[0]
@@ -76,7 +80,7 @@ def conflict_claim(images, steps):
     )
 
 
-def foreground_claim(images, steps):
+def foreground_claim(images, steps, learning):
     """Baselines on digits: where Shapley values fall, and how many patterns there are."""
     x, y, held_out, truth = digits()
     net = fit(nn.Sequential(nn.Flatten(), *mlp(64, 64, 10)), x, y, steps, batch=128)
@@ -90,7 +94,12 @@ def foreground_claim(images, steps):
     }
     for name in ("zero", "mean"):
         fitted = LearnedBaselineShapley(f).fit(
-            x, y, init=name, feature_mask=cells, generator=seeded(0)
+            x,
+            y,
+            init=name,
+            feature_mask=cells,
+            steps=learning,
+            generator=seeded(0),
         )
         baselines[f"learned from {name}"] = fitted.baselines_
     # A cell is background where its pixels are (nearly) black.
@@ -147,7 +156,7 @@ def mlp(*widths):
     return layers[:-1]
 
 
-def tabular_claim(seeds, rows, steps):
+def tabular_claim(seeds, rows, steps, learning):
     """Agreement with SHAP (a sample of baselines) and SAGE (Shapley of the loss)."""
     table, labels = load_wine(return_X_y=True)
     x, y = torch.tensor(table).float(), torch.tensor(labels)
@@ -163,16 +172,16 @@ def tabular_claim(seeds, rows, steps):
         shap = AndInteraction(f).attribute(some, background, classes)
         sage = sage_values(net, some, classes, x[:: len(x) // 16])
         mean = x.mean(0, keepdim=True)
-        learned = LearnedBaselineShapley(f).fit(x, y, generator=seeded(seed))
+        learned = LearnedBaselineShapley(f).fit(
+            x, y, steps=learning, generator=seeded(seed)
+        )
         for name, baseline in (
             ("zero", torch.zeros_like(mean)),
             ("mean", mean),
             ("learned from mean", learned.baselines_),
         ):
             phi = AndInteraction(f).attribute(some, baseline, classes)
-            with_shap = [
-                rank_correlation(a, b) for a, b in zip(phi, shap, strict=True)
-            ]
+            with_shap = [rank_correlation(a, b) for a, b in zip(phi, shap, strict=True)]
             strength = rank_correlation(phi.abs().mean(0), sage)
             agreement.setdefault(name, []).append(
                 (sum(with_shap) / len(with_shap), strength)
@@ -212,9 +221,10 @@ def sage_values(net, x, y, background):
 
 def run(quick=False):
     """Return the claims."""
-    images, steps = (4, 80) if quick else (40, 500)
+    images, steps, learning = (3, 60, 10) if quick else (24, 500, 200)
+    seeds, rows = ((0,), 2) if quick else (range(3), 10)
     return [
         conflict_claim(images, steps),
-        *foreground_claim(images, steps),
-        tabular_claim((0,) if quick else range(3), 3 if quick else 20, steps),
+        *foreground_claim(images, steps, learning),
+        tabular_claim(seeds, rows, steps, learning),
     ]

@@ -114,7 +114,10 @@ def large_claim(seeds, scale):
     images, steps, _ = scale
     x, _, held_out, _ = digits()
     found = {}
-    for name, make in (("whole/partial", whole_or_partial), ("there/not", there_or_not)):
+    for name, make in (
+        ("whole/partial", whole_or_partial),
+        ("there/not", there_or_not),
+    ):
         found[name] = []
         for seed in seeds:
             net = digits_network(seed)
@@ -270,10 +273,10 @@ def common_claim(images, steps):
 def run(quick=False):
     """Return the claims, and curves for the pictures."""
     seeds = (0,) if quick else range(3)
-    images, steps = (6, 80) if quick else (40, 500)
-    scale = (images, steps, 400 if quick else 2000)
+    images, steps = (4, 60) if quick else (24, 500)
+    scale = (images, steps, 300 if quick else 2000)
     texture, textures_drawn = texture_claim(seeds, scale)
-    outlier, delta = outlier_claims(seeds, images, 200 if quick else 1500)
+    outlier, delta = outlier_claims(seeds, images, 150 if quick else 1500)
     claims = [
         common_claim(images, steps),
         texture,

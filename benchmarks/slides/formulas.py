@@ -246,9 +246,7 @@ def order_claims():
 
     def accumulation(t):
         phi, rows = F.multi_order_shapley(t), mean_rows(t)
-        return torch.stack(
-            [phi[m] - phi[0] - rows[:m].sum(0) for m in range(size(t))]
-        )
+        return torch.stack([phi[m] - phi[0] - rows[:m].sum(0) for m in range(size(t))])
 
     def printed_accumulation(t):
         return mean_rows(t).mean(0) + F.multi_order_shapley(t)[0] - F.shapley_values(t)
@@ -329,9 +327,7 @@ def order_claims():
         exact(
             slide,
             "I^(m)(i,j) = I^(m)(j,i)",
-            lambda t: (
-                F.multi_order_interaction(t) - F.multi_order_interaction(t).mT
-            ),
+            lambda t: F.multi_order_interaction(t) - F.multi_order_interaction(t).mT,
         ),
         exact(slide, "summability, all three equalities", summability),
     ]
@@ -512,7 +508,9 @@ def dropout_claims():
             held += int((after <= before + EXACT).sum())
             total += before.numel()
         claims.append((name, held / total))
-    found = "; ".join(f"{name}: {share:.0%} of pairs and orders" for name, share in claims)
+    found = "; ".join(
+        f"{name}: {share:.0%} of pairs and orders" for name, share in claims
+    )
     return [
         Claim(
             slide,

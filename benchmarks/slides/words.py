@@ -67,9 +67,7 @@ def cooperation_claims(model, sentences):
     near, far, share, positive, total = [], [], [], 0, 0
     for words in sentences:
         ids = torch.tensor([words])
-        game = ModelGame(
-            log_odds(model), ids, sentiment.PAD, predicted(model, ids)
-        )
+        game = ModelGame(log_odds(model), ids, sentiment.PAD, predicted(model, ids))
         table = game.table()[0].double()
         n = F.n_players(table)
         index = F.shapley_interaction_index(table).abs()

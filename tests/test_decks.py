@@ -1,0 +1,58 @@
+"""The script that checks the slides runs, and its exact part says what it should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def decks(monkeypatch):
+    pytest.importorskip("sklearn")
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import decks
+
+    return decks
+
+
+def test_every_formula_has_its_verdict(decks, capsys):
+    """Only these are no identities as printed; all corrected forms are exact."""
+    verdicts = decks.main(["formulas", "tables", "--quick"])
+    assert verdicts["fails"] == 0
+    shown = capsys.readouterr().out
+    misprints = [line for line in shown.splitlines() if "[misprint]" in line]
+    assert len(misprints) == verdicts["misprint"] == 4
+    for words in ("accumulation: φ(i)", "symmetric i, j: B", "Σ_{S ⊆ N}", "D^(m)"):
+        assert sum(words in line for line in misprints) == 1, words
+
+
+def test_a_wrong_formula_is_seen(decks):
+    """The check fails where printed and corrected form are both no identities."""
+    from slides import formulas
+
+    def off(table):
+        return table[-1] - table[0]
+
+    claim = formulas.mended("slide", "says", off, off, "form")
+    assert claim.verdict == "fails"
+    assert formulas.exact("slide", "says", off).verdict == "fails"
+
+
+@pytest.mark.slow
+def test_all_parts_run_quickly(decks, capsys, tmp_path):
+    torch.set_num_threads(1)
+    decks.main(["--quick", "--pictures", str(tmp_path)])
+    assert "figures mean nothing" in capsys.readouterr().out
+    drawn = sorted(path.name for path in tmp_path.glob("*.png"))
+    assert drawn == ["decks_concepts.png", "decks_orders.png", "decks_transfer.png"]
+    assert all(path.stat().st_size < 60_000 for path in tmp_path.glob("*.png"))
+
+
+def test_words_need_a_folder(decks, capsys):
+    with pytest.raises(SystemExit):
+        decks.main(["words"])
+    assert "words needs --sst2 FOLDER" in capsys.readouterr().err
