@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 
 import torch
 from captum.attr import (
@@ -17,8 +18,6 @@ from captum.attr import (
 )
 from models import digits, digits_network
 from sklearn.datasets import load_wine
-from slides.networks import fit
-from slides.report import Claim, rank_correlation, row, spread, verdict
 from torch import nn
 
 from captum_interactions import AndInteraction, LearnedBaselineShapley
@@ -31,6 +30,8 @@ from captum_interactions.games import (
     grid_mask,
     log_odds,
 )
+from slides.networks import fit
+from slides.report import Claim, rank_correlation, spread, verdict
 
 
 def seeded(seed):
@@ -72,7 +73,7 @@ def conflict_claim(images, steps):
     return Claim(
         "Problems with semantic explanations",
         "explanation results conflict with each other",
-        f"rank correlation over 16 cells, mean of {images} images, {len(names)} methods: "
+        f"rank correlation over 16 cells, {images} images, {len(names)} methods: "
         f"mean of pairs {every.mean():.2f}, least {every[low]:.2f} "
         f"({names[rows[low]]}, {names[columns[low]]}), largest {every[high]:.2f} "
         f"({names[rows[high]]}, {names[columns[high]]})",
@@ -81,7 +82,7 @@ def conflict_claim(images, steps):
 
 
 def foreground_claim(images, steps, learning):
-    """Baselines on digits: where Shapley values fall, and how many patterns there are."""
+    """Baselines on digits: where Shapley values fall, how many patterns there are."""
     x, y, held_out, truth = digits()
     net = fit(nn.Sequential(nn.Flatten(), *mlp(64, 64, 10)), x, y, steps, batch=128)
     f, cells = log_odds(net), grid_mask(8, 8, 4, 3)
@@ -151,7 +152,7 @@ def foreground_claim(images, steps, learning):
 def mlp(*widths):
     """Layers of a ReLU network."""
     layers = []
-    for width, following in zip(widths, widths[1:], strict=False):
+    for width, following in pairwise(widths):
         layers += [nn.Linear(width, following), nn.ReLU()]
     return layers[:-1]
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import torch
 from models import digits, digits_network
+
+from captum_interactions import functional as F
 from slides.drawn import (
     SIDE,
     gratings,
@@ -29,8 +31,6 @@ from slides.networks import (
     strength_curve,
 )
 from slides.report import Claim, row, spread, verdict
-
-from captum_interactions import functional as F
 
 
 def seeded(seed):
@@ -135,7 +135,8 @@ def large_claim(seeds, scale):
     return Claim(
         "Understanding large-scale visual concepts",
         "memorised large-scale concepts are encoded in more high orders",
-        f"F at m = 8..10, whole/partial minus there/not: {row(gaps, 3)} per seed\n{text}",
+        f"F at m = 8..10, whole/partial minus there/not: {row(gaps, 3)} per seed\n"
+        f"{text}",
         verdict(*(gap > 0 for gap in gaps)),
     )
 
@@ -171,8 +172,8 @@ def outlier_claims(seeds, images, steps):
             tables = logit_tables(net, x[rows])
             parts[name].append(readings(tables, y[rows]))
     text = (
-        f"30 of 600 images; learned by heart {spread([r['outliers'] for r in rights])}, test "
-        f"accuracy {spread([r['test'] for r in rights])}"
+        f"30 of 600 images; learned by heart "
+        f"{spread([r['outliers'] for r in rights])}, test accuracy  {spread([r['test'] for r in rights])}"
     )
     delta = {
         key: torch.stack(
@@ -192,7 +193,7 @@ def outlier_claims(seeds, images, steps):
     return [
         Claim(
             "Understanding outliers",
-            "ΔI_avg > 0 and ΔP > 0 for m > 0.8n: outliers are classified by high orders",
+            "ΔI_avg > 0 and ΔP > 0 for m > 0.8n: outliers depend on high orders",
             f"{text}\nm = 9, 10: ΔI_avg {row(delta['average'][:, 9:].mean(-1), 3)}, ΔP "
             f"{row(delta['positive'][:, 9:].mean(-1), 3)} per seed\n"
             f"ΔI_avg by m: {row(delta['average'].mean(0))}\n"
@@ -263,7 +264,7 @@ def common_claim(images, steps):
     return Claim(
         "Explaining textures, shapes, and beyond",
         "low orders are simple and common concepts, high orders memory",
-        "salient AND interactions (|I| > 0.05 of the largest) by |S| = 1..12: a salient "
+        "salient AND interactions (|I| > 0.05 of the largest), |S| = 1..12: a salient "
         f"coalition is salient in this share of images {row(often)}\nshared with a "
         f"second network {row(shared)}, of unrelated ones {row(chance)}",
         verdict(*(low > high for low, high in means.values())),

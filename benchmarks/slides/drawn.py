@@ -70,7 +70,7 @@ def whole_or_partial(x, generator):
 
 
 def there_or_not(x, generator):
-    """Digits, of which every second is replaced by its own shuffled pixels; 1 if not."""
+    """Digits, of which every second is replaced by its shuffled pixels; 1 if not."""
     y = torch.randint(2, (len(x),), generator=generator)
     order = torch.rand(len(x), 64, generator=generator).argsort(-1)
     shuffled = x.flatten(1).gather(1, order).view_as(x)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from math import comb
 
 import torch
-from slides.report import FAILS, HOLDS, MISPRINT, ONLY_IF, Claim
 
 from captum_interactions import functional as F
+from slides.report import FAILS, HOLDS, MISPRINT, ONLY_IF, Claim
 
 EXACT = 1e-10
 
@@ -411,7 +411,7 @@ def attack_claims():
     slide = "Adversarial attacks mainly affect high-order interactions"
 
     def parts(t):
-        """v of a clean input, and of an attacked one with another v(∅)."""
+        """V of a clean input, and of an attacked one with another v(∅)."""
         return t, t.flip(0).cos()
 
     def without_empty(t):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import torch
+
 from slides.networks import ORDERS, VALUES, disentanglement
 from slides.report import rank_correlation
 from slides.robustness import KINDS, orders_of, utility

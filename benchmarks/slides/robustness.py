@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import torch
 from models import digits, digits_network
+
+from captum_interactions import functional as F
+from captum_interactions.robust import TransferAttack
 from slides.networks import (
     HIGH,
     LOW,
-    N,
     VALUES,
+    N,
     accuracy,
     disentanglement,
     fit,
@@ -21,9 +24,6 @@ from slides.networks import (
     pair_orders,
 )
 from slides.report import HOLDS, Claim, auc, row, spread, verdict
-
-from captum_interactions import functional as F
-from captum_interactions.robust import TransferAttack
 
 RADIUS = 0.15
 KINDS = ("standard", "adversarial")
@@ -188,8 +188,8 @@ def disentanglement_claim(runs, value):
     return Claim(
         "Adversarial training learns more reliable low-order interactions",
         "low orders have higher disentanglement after adversarial training",
-        f"v = {value}: D at m = 1..3 (D^(0) is 0 or 1), adversarial minus standard: {row(gaps, 3)} per "
-        f"seed\n{text}",
+        f"v = {value}: D at m = 1..3 (D^(0) is 0 or 1), adversarial minus "
+        f"standard: {row(gaps, 3)} per seed\n{text}",
         verdict(*(gap > 0 for gap in gaps)),
     )
 
@@ -216,7 +216,7 @@ def detection_claims(runs):
     return [
         Claim(
             "The unified explanation for previous adversarial defenses",
-            "ML-LOO detects the highest-order interaction, the most sensitive component",
+            "ML-LOO detects the highest order, the most sensitive component",
             "AUC of the standard deviation over players of φ^(m)(i) (log-odds of the "
             f"predicted class), adversarial above clean, m = 0..11: {row(mean)}; "
             f"m = 11 is leave-one-out: {spread([c[-1] for c in curves])}, best order "
@@ -262,7 +262,7 @@ def cutout_claims(runs):
         Claim(
             "The unified explanation for previous adversarial defenses",
             "removing high orders (Cutout) helps against attacks",
-            f"share of masks that give a fooled image its class back, at the best k ≥ 6: "
+            f"share of masks that give a fooled image its class back, best k ≥ 6: "
             f"{row(gains)} per seed (0 at k = 12 by choice)\n{text[0]}",
             verdict(*(gain > 0.3 for gain in gains)),
         ),

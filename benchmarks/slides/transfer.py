@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import torch
 from models import digits, digits_network
-from slides.networks import fit
-from slides.report import Claim, row, spread, verdict
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -15,6 +13,8 @@ from captum_interactions.robust import (
     perturbation_game,
     success_by_step,
 )
+from slides.networks import fit
+from slides.report import Claim, row, spread, verdict
 
 BOUNDS = {"lower_bound": 0.0, "upper_bound": 1.0}
 RADIUS, STEPS = 0.2, 20

@@ -5,15 +5,16 @@ Absent words are padding, v is the log-odds of the predicted class.
 
 from __future__ import annotations
 
-import torch
-from slides.report import Claim, row, verdict
-
 import sentiment
+import torch
+
 from captum_interactions import InteractionTree, MultivariateInteraction
 from captum_interactions import functional as F
 from captum_interactions.attr import prototypes
 from captum_interactions.games import ModelGame, log_odds
+from slides.report import Claim, row, verdict
 
+NAMES = ("negative", "positive")
 SHOWN = (
     "it 's a remarkably solid and subtly satirical tour de force .",
     "this is a good script , good dialogue , funny even for adults",
@@ -28,14 +29,14 @@ WRONG = (
         1,
     ),
     (
-        "the longer the movie goes , the worse it gets , but it 's actually pretty good "
-        "in the first few minutes .",
+        "the longer the movie goes , the worse it gets , but it 's actually pretty "
+        "good in the first few minutes .",
         0,
     ),
     (
         "on the heels of the ring comes a similarly morose and humorless horror movie "
-        "that , although flawed , is to be commended for its straight-ahead approach to "
-        "creepiness .",
+        "that , although flawed , is to be commended for its straight-ahead "
+        "approach to creepiness .",
         1,
     ),
 )
@@ -82,17 +83,18 @@ def cooperation_claims(model, sentences):
             positive += int(b > 0)
             total += 1
     near, far = torch.stack(near), torch.stack(far)
+    inside = torch.stack(share).mean()
     return [
         Claim(
             "Game-theoretic interactions",
             "words usually cooperate with each other, rather than work individually",
-            f"{len(sentences)} sentences of 6 to 10 words: "
-            f"{float(torch.stack(share).mean()):.2f} of Σ|I(S)| is in coalitions of two "
-            f"and more; mean |I(i,j)| of neighbours {float(near.mean()):.2f}, of others "
-            f"{float(far.mean()):.2f} (larger in {float((near > far).double().mean()):.0%}"
-            f" of sentences); B > 0 for {positive / total:.0%} of runs of three words, "
-            "the others work against each other",
-            verdict(float(torch.stack(share).mean()) > 0.5, near.mean() > far.mean()),
+            f"{len(sentences)} sentences of 6 to 10 words: {float(inside):.2f} of Σ|I(S)| "
+            "is in coalitions of two and more; mean |I(i,j)| of neighbours "
+            f"{float(near.mean()):.2f}, of others {float(far.mean()):.2f} (larger in "
+            f"{float((near > far).double().mean()):.0%} of sentences); B > 0 for "
+            f"{positive / total:.0%} of runs of three words, the others work against "
+            "each other",
+            verdict(inside > 0.5, near.mean() > far.mean()),
         )
     ]
 
@@ -121,8 +123,8 @@ def learned_claim(model, sentences):
         "Multivariate Shapley interactions",
         "an effective method estimates the optimal partition and approximates T([A])",
         f"learned T of words 2..5 in {len(errors)} sentences: mean error "
-        f"{sum(errors) / len(errors):.1e}, mean T {sum(scale) / len(scale):.2f}, largest "
-        f"error {max(errors):.1e}",
+        f"{sum(errors) / len(errors):.1e}, largest {max(errors):.1e}, mean T "
+        f"{sum(scale) / len(scale):.2f}",
         verdict(sum(errors) < 0.05 * sum(scale)),
     )
 
@@ -143,7 +145,7 @@ def tree_claim(model, numbers):
         best = max(inner, key=lambda node: abs(node.b_between))
         phrase = " ".join(words[i] for i in best.span)
         lines.append(
-            f"“{text}” ({('negative', 'positive')[label]}): strongest merge “{phrase}”, "
+            f"“{text}” ({NAMES[label]}): strongest merge “{phrase}”, "
             f"B_between {best.b_between:+.2f}, B {best.b:+.2f}"
         )
     return Claim(
@@ -175,9 +177,8 @@ def prototype_claim(model, numbers):
             )
 
         lines.append(
-            f"“{text[:46]}…”: predicted {('negative', 'positive')[guess]}, label "
-            f"{('negative', 'positive')[label]}; towards {show(found.towards)}; against "
-            f"{show(found.against)}"
+            f"“{text[:46]}…”: predicted {NAMES[guess]}, label {NAMES[label]}; towards "
+            f"{show(found.towards)}; against {show(found.against)}"
         )
     return Claim(
         "Explain the rationale of incorrect prediction",
