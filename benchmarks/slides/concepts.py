@@ -172,8 +172,9 @@ def outlier_claims(seeds, images, steps):
             tables = logit_tables(net, x[rows])
             parts[name].append(readings(tables, y[rows]))
     text = (
-        f"30 of 600 images; learned by heart "
-        f"{spread([r['outliers'] for r in rights])}, test accuracy  {spread([r['test'] for r in rights])}"
+        "30 of 600 images; learned by heart "
+        f"{spread([r['outliers'] for r in rights])}, test accuracy "
+        f"{spread([r['test'] for r in rights])}"
     )
     delta = {
         key: torch.stack(

@@ -70,11 +70,8 @@ def suppression():
     for _, column in columns:
         values = column[:-1]
         top = values.index(max(values))
-        rising = all(
-            a <= b for a, b in zip(values[:top], values[1 : top + 1], strict=True)
-        )
-        rest = values[top:]
-        falling = all(a >= b for a, b in pairwise(rest))
+        rising = all(a <= b for a, b in pairwise(values[: top + 1]))
+        falling = all(a >= b for a, b in pairwise(values[top:]))
         peaked += rising and falling
     total = len(SUPPRESSED)
     return Claim(
@@ -104,7 +101,7 @@ def transferred():
     return Claim(
         "Application: Penalizing interactions",
         "transferability improves from 54.6–98.8 % to 70.2–99.1 %",
-        f"the printed table has {min(lows)}–{max(lows)} for the best of MI, VR and SGM, "
+        f"the printed table has {min(lows)}–{max(lows)} for the best of MI, VR, SGM, "
         f"{min(highs)}–{max(highs)} for HybridIR ({sum(ends)} of {len(ends)} cells "
         f"above SGM); SGM+IR is below SGM in {len(worse)}: "
         f"{'; '.join(worse)}. The PGD rows of “more than 10 %” are not on the slide",

@@ -88,8 +88,8 @@ def cooperation_claims(model, sentences):
         Claim(
             "Game-theoretic interactions",
             "words usually cooperate with each other, rather than work individually",
-            f"{len(sentences)} sentences of 6 to 10 words: {float(inside):.2f} of Σ|I(S)| "
-            "is in coalitions of two and more; mean |I(i,j)| of neighbours "
+            f"{len(sentences)} sentences of 6 to 10 words: {inside.item():.2f} of "
+            "Σ|I(S)| is in coalitions of two and more; mean |I(i,j)| of neighbours "
             f"{float(near.mean()):.2f}, of others {float(far.mean()):.2f} (larger in "
             f"{float((near > far).double().mean()):.0%} of sentences); B > 0 for "
             f"{positive / total:.0%} of runs of three words, the others work against "
