@@ -25,8 +25,10 @@ def test_every_formula_has_its_verdict(decks, capsys):
     assert verdicts["fails"] == 0
     shown = capsys.readouterr().out
     misprints = [line for line in shown.splitlines() if "[misprint]" in line]
-    assert len(misprints) == verdicts["misprint"] == 4
-    for words in ("accumulation: φ(i)", "symmetric i, j: B", "Σ_{S ⊆ N}", "D^(m)"):
+    assert len(misprints) == verdicts["misprint"] == 5
+    for words in (
+        "accumulation: φ(i)", "symmetric i, j: B", "Σ_{S ⊆ N}", "D^(m)", "b* = 1 for i",
+    ):  # fmt: skip
         assert sum(words in line for line in misprints) == 1, words
 
 
