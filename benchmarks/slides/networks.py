@@ -19,8 +19,8 @@ ORDERS = list(range(N - 1))
 LOW, MIDDLE, HIGH = slice(0, 3), slice(4, 7), slice(8, 11)
 
 
-def fit(net, x, y, steps=400, batch=64, lr=2e-3, seed=0, radius=0.0, noise=0.0):
-    """Train in place; against a PGD of four steps if ``radius``, on noise if asked."""
+def fit(net, x, y, steps=400, batch=64, lr=2e-3, seed=0, radius=0.0, noise=0.0, hole=0):
+    """Train in place: against a PGD of ``radius``, with noise, or with Cutout."""
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(net.parameters(), lr)
     net.train()
@@ -29,6 +29,8 @@ def fit(net, x, y, steps=400, batch=64, lr=2e-3, seed=0, radius=0.0, noise=0.0):
         images, labels = x[rows], y[rows]
         if noise:
             images = images + noise * torch.randn(images.shape, generator=generator)
+        if hole:
+            images = cut_out(images, hole, generator)
         if radius:
             net.eval()
             attack = TransferAttack(net, lower_bound=0.0, upper_bound=1.0)
@@ -38,6 +40,17 @@ def fit(net, x, y, steps=400, batch=64, lr=2e-3, seed=0, radius=0.0, noise=0.0):
         cross_entropy(net(images), labels).backward()
         optimiser.step()
     return net.eval()
+
+
+def cut_out(images, hole, generator):
+    """Blacken a square of ``hole`` pixels at a random place of each image."""
+    side = images.shape[-1]
+    corner = torch.randint(
+        1 - hole // 2, side, (len(images), 2, 1), generator=generator
+    )
+    inside = (torch.arange(side) >= corner) & (torch.arange(side) < corner + hole)
+    square = inside[:, 0, :, None] & inside[:, 1, None, :]
+    return images.masked_fill(square.unsqueeze(1), 0.0)
 
 
 def accuracy(net, x, y):
