@@ -282,8 +282,8 @@ def cutout_claim(runs):
         "The unified explanation for previous adversarial defenses",
         "Cutout removes sensitive high orders and so boosts robustness",
         f"attacked accuracy at ε = {SMALL}: Cutout {row(safe['Cutout'])}, standard "
-        f"{row(safe['standard'])} per seed; F at m = 8..10: Cutout {row(high['Cutout'])}, "
-        f"standard {row(high['standard'])}",
+        f"{row(safe['standard'])} per seed; F at m = 8..10: Cutout "
+        f"{row(high['Cutout'])}, standard {row(high['standard'])}",
         verdict(*(a > b for a, b in more), *(a < b for a, b in less)),
     )
 
