@@ -222,8 +222,8 @@ def sage_values(net, x, y, background):
 
 def run(quick=False):
     """Return the claims."""
-    images, steps, learning = (3, 60, 10) if quick else (24, 500, 200)
-    seeds, rows = ((0,), 2) if quick else (range(3), 10)
+    images, steps, learning = (3, 60, 10) if quick else (20, 400, 100)
+    seeds, rows = ((0,), 2) if quick else (range(3), 6)
     return [
         conflict_claim(images, steps),
         *foreground_claim(images, steps, learning),

@@ -290,7 +290,7 @@ def cutout_claim(runs):
 
 def run(quick=False):
     """Return the claims and the curves that the pictures draw."""
-    seeds, images, steps = ((0,), 4, 40) if quick else (range(3), 30, 400)
+    seeds, images, steps = ((0,), 4, 40) if quick else (range(3), 20, 400)
     runs = [prepare(seed, images, steps) for seed in seeds]
     networks = "; ".join(
         f"{kind}: accuracy {spread([f['accuracy'][kind] for f in runs])}, attacked "
