@@ -7,7 +7,7 @@ import io
 import torch
 
 from slides.networks import ORDERS, VALUES, disentanglement
-from slides.report import rank_correlation
+from slides.report import row
 from slides.robustness import KINDS, orders_of, utility
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
@@ -107,26 +107,37 @@ def concepts(curves, folder):
 def transfer(runs, folder):
     """Interaction and transfer: over images of PGD, and over attacks."""
     drawn, (left, right) = figure(2)
-    run = runs[0]
-    strength, gaps = run["PGD"][0], run["margins"]
-    left.scatter(strength, gaps, s=9, color=BLUE, linewidths=0)
+    found = []
+    for run, colour in zip(runs, (BLUE, ORANGE, GREY), strict=False):
+        strength, gaps = run["PGD"][0], run["margins"].double()
+        left.scatter(1e3 * strength, gaps, s=9, color=colour, linewidths=0)
+        found.append(torch.corrcoef(torch.stack([strength, gaps]))[0, 1])
     left.axhline(0, color=GREY, linewidth=0.6)
-    left.set_ylabel("margin on the target (CNN)", fontsize=8)
+    left.set_ylabel("margin on another network", fontsize=8)
     finish(
         left,
-        f"images of one PGD, rank correlation {rank_correlation(strength, gaps):.2f}",
-        "mean interaction of the perturbation",
+        f"images, PGD, by seed: r = {row(found)}",
+        "interaction of the perturbation (1e-3)",
         legend=False,
     )
-    attacks = [name for name in run if name != "margins"]
-    for name in attacks:
-        x = sum(r[name][0].mean().item() for r in runs) / len(runs)
-        rates = [list(r[name][2].values())[1:] for r in runs]
+    for name in runs[0]:
+        if name == "margins":
+            continue
+        x = 1e3 * sum(run[name][0].mean().item() for run in runs) / len(runs)
+        rates = [list(run[name][2].values())[1:] for run in runs]
         y = sum(sum(rate) / len(rate) for rate in rates) / len(runs)
         right.scatter(x, y, s=18, color=ORANGE)
+        # Neighbours write their names on different sides.
+        side = -1 if name in ("DI", "TI", "MI") else 1
         right.annotate(
-            name, (x, y), fontsize=7, xytext=(3, 3), textcoords="offset points"
+            name,
+            (x, y),
+            fontsize=7,
+            xytext=(3, 4 * side),
+            textcoords="offset points",
+            va="bottom" if side > 0 else "top",
         )
+    right.margins(x=0.2, y=0.15)
     right.set_ylabel("success on three targets", fontsize=8)
-    finish(right, "attacks, mean of seeds", "mean interaction", legend=False)
+    finish(right, "attacks, mean of seeds", "mean interaction (1e-3)", legend=False)
     save(drawn, folder / "decks_transfer.png")
