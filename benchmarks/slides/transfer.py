@@ -257,7 +257,7 @@ def proposition_claims(networks_of, lengths):
 
 def run(quick=False):
     """Return the claims, and what the pictures draw."""
-    seeds, images, steps = ((0,), 6, 60) if quick else (range(3), 24, 400)
+    seeds, images, steps = ((0,), 6, 60) if quick else (range(3), 48, 400)
     networks_of = []
     for seed in seeds:
         nets, x, y = networks(seed, steps)
