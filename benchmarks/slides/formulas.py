@@ -296,10 +296,10 @@ def order_claims():
         ),
         mended(
             slide,
-            "efficiency with weights (n−1−m)/(n(n−1))",
+            "efficiency: Σ_{i,j∈N, i≠j} with weights (n−1−m)/(n(n−1)) (talk)",
             lambda t: solo(t) + utilities(t) / 2,
             lambda t: solo(t) + utilities(t),
-            "over ordered pairs; read over unordered pairs (the first figure) the "
+            "over ordered pairs, as the tutorial's double sum is; over unordered pairs the "
             "weight must be doubled",
             verdict=ONLY_IF,
         ),
