@@ -299,8 +299,8 @@ def order_claims():
             "efficiency: Σ_{i,j∈N, i≠j} with weights (n−1−m)/(n(n−1)) (talk)",
             lambda t: solo(t) + utilities(t) / 2,
             lambda t: solo(t) + utilities(t),
-            "over ordered pairs, as the tutorial's double sum is; over unordered pairs the "
-            "weight must be doubled",
+            "over ordered pairs, as the tutorial's double sum is; over unordered ones "
+            "the weight must be doubled",
             verdict=ONLY_IF,
         ),
         exact(
