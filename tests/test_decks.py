@@ -34,14 +34,14 @@ def test_every_formula_has_its_verdict(decks, capsys):
 
 def test_a_wrong_formula_is_seen(decks):
     """The check fails where printed and corrected form are both no identities."""
-    from slides import formulas
+    from slides import checking
 
     def off(table):
         return table[-1] - table[0]
 
-    claim = formulas.mended("slide", "says", off, off, "form")
+    claim = checking.mended("slide", "says", off, off, "form")
     assert claim.verdict == "fails"
-    assert formulas.exact("slide", "says", off).verdict == "fails"
+    assert checking.exact("slide", "says", off).verdict == "fails"
 
 
 @pytest.mark.slow
