@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 
 HOLDS, ONLY_IF, MISPRINT = "holds", "holds only if", "misprint"
-MIXED, FAILS = "mixed", "fails"
+MIXED, FAILS, SHOWN = "mixed", "fails", "shown"
 
 
 class Claim(NamedTuple):
@@ -19,7 +19,8 @@ class Claim(NamedTuple):
         says: What it says.
         found: What was computed or measured, with numbers.
         verdict: ``"holds"``, ``"holds only if"`` a condition is added,
-            ``"misprint"`` (a corrected form holds), ``"mixed"`` or ``"fails"``.
+            ``"misprint"`` (a corrected form holds), ``"mixed"``, ``"fails"``, or
+            ``"shown"`` where nothing is claimed.
     """
 
     slide: str

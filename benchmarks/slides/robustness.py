@@ -24,7 +24,7 @@ from slides.networks import (
     pair_orders,
     strength_curve,
 )
-from slides.report import HOLDS, Claim, auc, row, spread, verdict
+from slides.report import SHOWN, Claim, auc, row, spread, verdict
 
 RADIUS, SMALL = 0.15, 0.05
 KINDS = ("standard", "adversarial")
@@ -303,7 +303,7 @@ def run(quick=False):
             "(no claim) digits, PGD of 15 steps; attacked accuracy is on images that "
             "both networks get right",
             networks,
-            HOLDS,
+            SHOWN,
         )
     ]
     for value in VALUES:

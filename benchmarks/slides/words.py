@@ -12,10 +12,10 @@ from captum_interactions import InteractionTree, MultivariateInteraction
 from captum_interactions import functional as F
 from captum_interactions.attr import prototypes
 from captum_interactions.games import ModelGame, log_odds
-from slides.report import Claim, row, verdict
+from slides.report import SHOWN, Claim, row, verdict
 
 NAMES = ("negative", "positive")
-SHOWN = (
+SENTENCES = (
     "it 's a remarkably solid and subtly satirical tour de force .",
     "this is a good script , good dialogue , funny even for adults",
     "dull , lifeless , and amateurishly assembled .",
@@ -132,7 +132,7 @@ def learned_claim(model, sentences):
 def tree_claim(model, numbers):
     """The strongest constituent of each of the slide's sentences."""
     lines = []
-    for text in SHOWN:
+    for text in SENTENCES:
         words = text.split()
         ids = torch.tensor([sentiment.encode(words, numbers)])
         label = predicted(model, ids)
@@ -152,7 +152,7 @@ def tree_claim(model, numbers):
         "Game-theoretic interactions; Explain the rationale of incorrect prediction",
         "the five sentences: which words interact, and the trees",
         "\n".join(lines),
-        "shown",
+        SHOWN,
     )
 
 
@@ -184,7 +184,7 @@ def prototype_claim(model, numbers):
         "Explain the rationale of incorrect prediction",
         "blocks at B_max and B_min explain a wrong prediction (three sentences)",
         "\n".join(lines),
-        "shown",
+        SHOWN,
     )
 
 
