@@ -93,6 +93,28 @@ def test_every_figure_follows_its_definition(random_table):
                 assert agreement[key][i, j].item() == pytest.approx(expected, abs=1e-6)
 
 
+def test_captums_metrics_of_a_linear_model():
+    weights = torch.tensor([1.0, -2.0, 3.0, 4.0]).double()
+    found = compare_attributions(
+        {
+            "gradient": (Saliency(lambda x: x @ weights), {"abs": False}),
+            "product": InputXGradient(lambda x: x @ weights),
+        },
+        torch.full((500, 4), 2.0).double(),
+        captum_metrics=True,
+    )
+    gradient, product = found.rows.values()
+    # The gradient tells what noise does, and is the same everywhere.
+    assert gradient.infidelity == pytest.approx(0, abs=1e-12)
+    assert gradient.sensitivity == 0
+    # x·w at x = 2 overrates the effect w·e of noise e by w·e, of variance 0.02² Σw².
+    assert product.infidelity == pytest.approx(0.02**2 * 30, rel=0.1)
+    # The largest of ten draws of |w·e| / |2w| lies between one and three of its means.
+    noise = 0.02 * torch.randn(2000, 4).double() * weights
+    mean = float(noise.norm(dim=1).mean() / (2 * weights).norm())
+    assert mean < product.sensitivity < 3 * mean
+
+
 def test_allocation_weighs_interactions_by_their_strength():
     # Ablation gives each of the |S| players of S the whole effect.
     found = compare_attributions(
