@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from itertools import combinations
 from math import comb
 from pathlib import Path
 
 import torch
+from readings import naive_orders
 from trained_games import GAMES, digits_cnn
 
 from captum_interactions import MultiOrderInteraction
@@ -51,22 +51,6 @@ def cpu_time(function, repeats=7):
         function()
         times.append(time.process_time() - start)
     return sorted(times)[len(times) // 2]
-
-
-def naive_orders(table, n):
-    """Loop over pairs and contexts, as the definition is written."""
-    out = torch.zeros(n - 1, n, n, dtype=torch.float64)
-    values = table.tolist()
-    for i, j in combinations(range(n), 2):
-        others = [p for p in range(n) if p not in (i, j)]
-        for m in range(n - 1):
-            total = 0.0
-            for context in combinations(others, m):
-                s = sum(1 << p for p in context)
-                total += values[s | 1 << i | 1 << j] + values[s]
-                total -= values[s | 1 << i] + values[s | 1 << j]
-            out[m, i, j] = out[m, j, i] = total / comb(n - 2, m)
-    return out
 
 
 def speed():
