@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import models
 import numpy as np
-import table
+import report
 import timing
 import torch
 from scipy.optimize import linprog
@@ -46,7 +46,7 @@ def planted_game(n: int, n_terms: int, seed: int) -> tuple[Tensor, Tensor, Tenso
     rng = np.random.default_rng(seed)
     weights = torch.zeros(2, 1 << n, dtype=torch.float64)
     codes = torch.arange(1 << n)
-    values = torch.zeros(1 << n, dtype=torch.float64)
+    table = torch.zeros(1 << n, dtype=torch.float64)
     taken: set[int] = set()
     while len(taken) < n_terms:
         size = int(rng.integers(2, 5))
@@ -58,8 +58,8 @@ def planted_game(n: int, n_terms: int, seed: int) -> tuple[Tensor, Tensor, Tenso
         weight = 2 * float(rng.normal())
         weights[kind, code] = weight
         hit = (codes & code) != 0 if kind else (codes & code) == code
-        values += weight * hit
-    return values, weights[0], weights[1]
+        table += weight * hit
+    return table, weights[0], weights[1]
 
 
 def network_game(n: int, seed: int) -> Tensor:
@@ -74,13 +74,13 @@ def network_game(n: int, seed: int) -> Tensor:
     return x.squeeze(-1)
 
 
-def highs_terms(values: Tensor) -> tuple[float, float]:
+def highs_terms(table: Tensor) -> tuple[float, float]:
     """Least l1 norm and seconds of scipy's HiGHS on a sparse form in the terms.
 
     v(T) − v(∅) = Σ_{S⊆T} a(S) + c − Σ_{S⊆N∖T} b(S), c = Σ b: 3^n nonzero entries per
     part, with a and b split into positive and negative parts.
     """
-    values = values.numpy() - values[0].item()
+    values = table.numpy() - table[0].item()
     size = len(values)
     rows, columns = [], []
     for code in range(size):
@@ -100,10 +100,10 @@ def highs_terms(values: Tensor) -> tuple[float, float]:
     return _timed(cost, limits, A_eq=system, b_eq=values)
 
 
-def highs_split(values: Tensor) -> tuple[float, float]:
+def highs_split(table: Tensor) -> tuple[float, float]:
     """The same by the form the papers write: free p, v_and = v/2 + p, |I| ≤ t."""
-    size = len(values)
-    half = (values - values[0]) / 2
+    size = len(table)
+    half = (table - table[0]) / 2
     identity = torch.eye(size, dtype=torch.float64)
     and_rows = moebius(identity).mT[1:].numpy()
     or_rows = or_interactions(identity).mT[1:].numpy()
@@ -146,7 +146,7 @@ def timed(call) -> tuple:
     return found, time.process_time() - start
 
 
-def rows(quick: bool = False) -> list[table.Row]:
+def rows(quick: bool = False) -> list[report.Row]:
     """Least l1 norm by ADMM, by HiGHS and by the authors' SGD on the same games."""
     and_or_split(network_game(5, 0))  # warm up
     cases = [("planted", 6)]
@@ -167,7 +167,7 @@ def rows(quick: bool = False) -> list[table.Row]:
         for name, call in rivals.items():
             other, seconds = timed(call)
             found.append(
-                table.Row(
+                report.Row(
                     f"split of a {kind} game, n = {n}",
                     name,
                     ours,
@@ -192,21 +192,21 @@ def solver(largest_highs: int) -> None:
     for kind, n, seed in cases:
         hits = ""
         if kind == "planted":
-            values, *planted = planted_game(n, min(12, n), seed)
+            table, *planted = planted_game(n, min(12, n), seed)
         else:
-            values = network_game(n, seed)
+            table = network_game(n, seed)
         start = time.process_time()
-        split = and_or_split(values)
+        split = and_or_split(table)
         seconds = time.process_time() - start
         if kind == "planted":
             found = torch.stack([split.and_values, split.or_values])
             hits = recovered(found, torch.stack(planted))
         excess = slow = fast = ""
         if n <= largest_highs:
-            best, fast_s = highs_terms(values)
+            best, fast_s = highs_terms(table)
             excess, fast = f"{split.objective.item() / best - 1:.1e}", f"{fast_s:.2f}"
         if n <= largest_highs and seed == 0 and (kind == "planted" or n < 10):
-            slow = f"{highs_split(values)[1]:.2f}"
+            slow = f"{highs_split(table)[1]:.2f}"
         print(
             f"| {kind} {seed} | {n} | {excess} | {split.gap.item():.0e} | {hits} | "
             f"{seconds:.3f} | {fast} | {slow} |",
@@ -215,13 +215,11 @@ def solver(largest_highs: int) -> None:
     print("\n| SGD at the published settings | n | l1 norm / optimum | s | found |")
     print("|---|---|---|---|---|")
     for n in (6, 8, 10):
-        values, a, b = planted_game(n, max(6, n), 0)
-        optimum = and_or_split(values).objective
+        table, a, b = planted_game(n, max(6, n), 0)
+        optimum = and_or_split(table).objective
         for rate, steps in ((1e-5, 10_000), (1e-6, 10_000), (1e-7, 20_000)):
             start = time.process_time()
-            split = and_or_split(
-                values, "sgd", learning_rate=rate, max_iterations=steps
-            )
+            split = and_or_split(table, "sgd", learning_rate=rate, max_iterations=steps)
             seconds = time.process_time() - start
             found = recovered(
                 torch.stack([split.and_values, split.or_values]), torch.stack([a, b])
@@ -233,7 +231,7 @@ def solver(largest_highs: int) -> None:
             )
 
 
-def readings(values: Tensor, parts: Tensor) -> dict[str, Tensor]:
+def readings(table: Tensor, parts: Tensor) -> dict[str, Tensor]:
     """Sparsity and faithfulness of AND and OR parts ``(examples, 2, 2**n)`` of v."""
     effects = parts[..., 1:].flatten(-2)
     chosen = salient_interactions(effects)
@@ -246,7 +244,7 @@ def readings(values: Tensor, parts: Tensor) -> dict[str, Tensor]:
         both = torch.cat([parts[..., :1], keep], dim=-1)
         return zeta(both[:, 0]) + or_reconstruction(both[:, 1])
 
-    total = (values[:, -1] - values[:, 0]).abs()
+    total = (table[:, -1] - table[:, 0]).abs()
     return {
         "l1 norm over |v(N) - v(0)|": effects.abs().sum(-1) / total,
         "salient": chosen.sum(-1).double(),
@@ -254,8 +252,8 @@ def readings(values: Tensor, parts: Tensor) -> dict[str, Tensor]:
         "for 95 %": terms_for_share(effects, 0.95).double(),
         "strict ratio": explained_ratio(effects, chosen),
         "authors' ratio": net_explained_ratio(effects, chosen),
-        "R² salient": r_squared(values, fitted(chosen)),
-        "R² of 12 terms": r_squared(values, fitted(dozen)),
+        "R² salient": r_squared(table, fitted(chosen)),
+        "R² of 12 terms": r_squared(table, fitted(dozen)),
     }
 
 
@@ -284,13 +282,13 @@ def networks(n_examples: int) -> None:
         value = log_odds(model)
         found = {}
         exact = AndInteraction(value).interactions(x, target=y, feature_mask=mask)
-        values = zeta(exact.dividends)
-        alone = torch.stack([exact.dividends, torch.zeros_like(values)], dim=-2)
-        found["AND"] = readings(values, alone)
+        table = zeta(exact.dividends)
+        alone = torch.stack([exact.dividends, torch.zeros_like(table)], dim=-2)
+        found["AND"] = readings(table, alone)
         start = time.process_time()
         split = AndOrInteraction(value).interactions(x, target=y, feature_mask=mask)
         seconds = (time.process_time() - start) / len(x)
-        found["AND-OR"] = readings(values, split.parts)
+        found["AND-OR"] = readings(table, split.parts)
         if columns is None:
             columns = list(found["AND"])
             print("| network | form | " + " | ".join(columns) + " | s per example |")

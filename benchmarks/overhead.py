@@ -18,7 +18,7 @@ import time
 
 import baselines
 import models
-import table
+import report
 import timing
 import torch
 
@@ -54,8 +54,8 @@ def compare(name, model, x, mask, n, target, rounds, sizes=SIZES):
     # The ratio of a row is that of paired times, so the floor is scaled to it.
     ratio = timing.ratio(seconds["ours"], seconds["floor"])
     per_row = floor_ms * 1e3 / (1 << n)
-    return table.Row(
-        f"{name}, {1 << n:,} rows of {table.number(per_row)} µs",
+    return report.Row(
+        f"{name}, {1 << n:,} rows of {report.number(per_row)} µs",
         f"its forward passes, {best} rows each",
         ratio * floor_ms,
         floor_ms,
@@ -95,7 +95,7 @@ def peak_memory():
     running = False
     watcher.join()
     allowed = 3 * 8 * 2**20 + 2 * max(rows) * x.numel() * 4
-    return table.Row(
+    return report.Row(
         "peak memory above the start, n = 20, image of 3x224x224",
         f"three tables and two batches of {max(rows)} rows",
         (highest[0] - before) / 2**20,
@@ -141,8 +141,8 @@ def main(rounds=9):
     """Print the table."""
     torch.set_num_threads(1)
     print(timing.describe())
-    table.show(rows(rounds=rounds), inverse=True)
-    table.show([peak_memory()], inverse=True)
+    report.show(rows(rounds=rounds), inverse=True)
+    report.show([peak_memory()], inverse=True)
 
 
 if __name__ == "__main__":

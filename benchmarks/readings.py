@@ -13,7 +13,7 @@ from math import comb
 
 import models
 import numpy as np
-import table
+import report
 import timing
 import torch
 from captum.attr import ShapleyValues
@@ -47,7 +47,7 @@ def transforms(sizes):
         seconds = timing.in_turns(
             {"copy": values.clone, "moebius": lambda v=values: moebius(v)}, 31
         )
-        yield table.Row(
+        yield report.Row(
             f"Möbius transform, n = {n}",
             "copying the table",
             timing.milliseconds(seconds["moebius"]),
@@ -66,8 +66,8 @@ def against_shapiq(n):
     ]:
         ours_s, ours = best_of(call)
         row = (f"{name}, n = {n}", "shapiq.ExactComputer", ours_s * 1e3)
-        if not table.installed("shapiq"):
-            yield table.Row(*row, None, "ms", note="not installed")
+        if not report.installed("shapiq"):
+            yield report.Row(*row, None, "ms", note="not installed")
             continue
         computer = _exact_computer(values.numpy(), n)
         theirs_s, theirs = once(lambda c=computer, i=index, o=order: c(i, o))
@@ -76,7 +76,7 @@ def against_shapiq(n):
             for members, value in theirs.interactions.items()
             if members and (index != "SII" or len(members) == 2)
         )
-        yield table.Row(*row, theirs_s * 1e3, "ms", difference=difference)
+        yield report.Row(*row, theirs_s * 1e3, "ms", difference=difference)
 
 
 def _exact_computer(values, n):
@@ -108,7 +108,7 @@ def against_captum(n):
         lambda: ShapleyValues(model).attribute(x[:1], perturbations_per_eval=n, **call)
     )
     ours_s, ours = best_of(lambda: AndInteraction(model).attribute(x[:1], **call))
-    yield table.Row(
+    yield report.Row(
         f"Shapley values of a model, n = {n}",
         "captum.attr.ShapleyValues",
         ours_s * 1e3,
@@ -142,8 +142,8 @@ def against_shap(n):
     ]:
         ours_s, found = best_of(lambda read=read: ours(read))
         row = (f"{name}, n = {n}", "shap.explainers.Exact", ours_s * 1e3)
-        if not table.installed("shap"):
-            yield table.Row(*row, None, "ms", note="not installed")
+        if not report.installed("shap"):
+            yield report.Row(*row, None, "ms", note="not installed")
             continue
         import shap
 
@@ -153,7 +153,7 @@ def against_shap(n):
         )
         error = np.abs(theirs.values[0] - found[0].double().numpy())
         error = error[off] if interactions else error
-        yield table.Row(*row, theirs_s * 1e3, "ms", difference=float(error.max()))
+        yield report.Row(*row, theirs_s * 1e3, "ms", difference=float(error.max()))
 
 
 def naive_orders(values, n):
@@ -176,7 +176,7 @@ def against_loops(n):
     values = torch.randn(1 << n, dtype=torch.float64)
     ours_s, ours = best_of(lambda: multi_order_interaction(values))
     slow_s, slow = once(lambda: naive_orders(values, n))
-    yield table.Row(
+    yield report.Row(
         f"all pairs and orders I^(m), n = {n}",
         "loops in Python",
         ours_s * 1e3,
@@ -201,4 +201,4 @@ def rows(quick=False):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     print(timing.describe())
-    table.show(rows())
+    report.show(rows())

@@ -12,7 +12,7 @@ import time
 import warnings
 
 import numpy as np
-import table
+import report
 import timing
 import torch
 from captum.attr import KernelShap, ShapleyValueSampling
@@ -162,15 +162,15 @@ def compare(name, values, budget, repetitions):
     for (index, truth), error in zip(truths.items(), own, strict=True):
         for rival, estimate in RIVALS[index].items():
             what = f"{index} of {name}, {budget} coalitions"
-            if not table.installed(rival.split(".")[0]):
-                yield table.Row(what, rival, error, None, "MSE", note="not installed")
+            if not report.installed(rival.split(".")[0]):
+                yield report.Row(what, rival, error, None, "MSE", note="not installed")
                 continue
             seconds, [other] = errors(
                 lambda seed, e=estimate: [e(play, n, budget, seed)],
                 [truth],
                 repetitions,
             )
-            yield table.Row(what, rival, error, other, "MSE", seconds=(own_s, seconds))
+            yield report.Row(what, rival, error, other, "MSE", seconds=(own_s, seconds))
 
 
 def rows(quick=False):
@@ -188,4 +188,4 @@ def rows(quick=False):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     print(timing.describe())
-    table.show(rows())
+    report.show(rows())

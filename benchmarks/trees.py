@@ -12,7 +12,7 @@ import time
 from itertools import combinations
 
 import numpy as np
-import table
+import report
 import text_faithfulness
 import torch
 
@@ -38,21 +38,21 @@ def chain(ops, tight):
     inner, outer = torch.amin, torch.amax
     if tight == "OR":
         inner, outer = outer, inner
-    values = outer(torch.stack([inner(x[:, block], -1) for block in blocks]), 0)
+    table = outer(torch.stack([inner(x[:, block], -1) for block in blocks]), 0)
     brackets = {
         sum(1 << player for player in block)
         for block in blocks
         if 1 < len(block) < len(ops) + 1
     }
-    return values, brackets
+    return table, brackets
 
 
-def tree_brackets(values, n, criterion, beam):
+def tree_brackets(table, n, criterion, beam):
     """Spans of the tree of a table."""
     growth = agglomerate(
         range(n), sequence_edges(range(n)), ExactContexts(), criterion, beam=beam
     )
-    [tree] = run_together([growth], lambda asked: [values[codes] for codes in asked])
+    [tree] = run_together([growth], lambda asked: [table[codes] for codes in asked])
     return {merge.left | merge.right for merge in tree.merges}
 
 
@@ -60,9 +60,9 @@ def recall(n, tight, criterion, beam=1):
     """Return the mean recall of brackets over all operator strings of n inputs."""
     total = 0.0
     for ops in all_masks(n - 1).tolist():
-        values, brackets = chain(ops, tight)
+        table, brackets = chain(ops, tight)
         if brackets:
-            found = brackets & tree_brackets(values, n, criterion, beam)
+            found = brackets & tree_brackets(table, n, criterion, beam)
             total += len(found) / len(brackets)
     return total / (1 << (n - 1))
 
@@ -156,7 +156,7 @@ def against_criteria(n):
             start = time.process_time()
             missed.append(1 - recall(n, tight, criterion))
             seconds.append(time.process_time() - start)
-        yield table.Row(
+        yield report.Row(
             f"brackets missed by criterion='dependence', n = {n}, {tight} tight",
             "published criterion r",
             *missed,
@@ -178,8 +178,8 @@ def against_shapiq(p=40):
         for rival in ("PermutationSamplingSII", "KernelSHAPIQ"):
             row = (f"pairs of {name}, {p} inputs, {budget} evaluations",
                    f"shapiq.{rival}", ours)  # fmt: skip
-            if not table.installed("shapiq"):
-                yield table.Row(*row, None, "1 less AUC", note="not installed")
+            if not report.installed("shapiq"):
+                yield report.Row(*row, None, "1 less AUC", note="not installed")
                 continue
             import shapiq
 
@@ -194,7 +194,7 @@ def against_shapiq(p=40):
                 [abs(found[pair]) for pair in zip(i, j, strict=True)]
             ).double()
             other = 1 - pair_auc(strength, pairs)
-            yield table.Row(*row, other, "1 less AUC", seconds=(own_s, seconds))
+            yield report.Row(*row, other, "1 less AUC", seconds=(own_s, seconds))
 
 
 def rows(quick=False):

@@ -58,15 +58,15 @@ def test_a_partial_run_leaves_the_page_alone(benchmark, monkeypatch, tmp_path):
 
 
 def test_the_cells_of_a_row(benchmark):
-    table = benchmark("table")
-    row = table.Row("sum", "loop", 2.0, 3000.0, "ms", difference=1e-9)
+    report = benchmark("report")
+    row = report.Row("sum", "loop", 2.0, 3000.0, "ms", difference=1e-9)
     assert row.cells(False) == ["sum", "loop", "2", "3,000", "ms", "1,500", "", "1e-09"]
     assert row.cells(True)[5] == "6.7e-04"
-    absent = table.Row("sum", "x", 2.0, None, "ms", note="not installed")
+    absent = report.Row("sum", "x", 2.0, None, "ms", note="not installed")
     assert absent.cells(False)[3:6] == ["not installed", "ms", ""]
-    none = table.Row("wrong", "x", 0.0, 3.0, "", seconds=(1.0, 2.0))
+    none = report.Row("wrong", "x", 0.0, 3.0, "", seconds=(1.0, 2.0))
     assert none.cells(False)[5:7] == ["", "1 / 2"]
-    page = table.markdown([row, absent])
+    page = report.markdown([row, absent])
     assert page.splitlines()[0] == (
         "| what | against | ours | other | unit | other / ours | differ by |"
     )
