@@ -29,8 +29,8 @@ def to_shapiq_game(
     It takes a game rather than Captum's arguments, so that whatever plays one fits: a
     :class:`~captum_interactions.games.ModelGame`, a table, a perturbation. Coalitions
     are evaluated in batches on the model's device, each once, however often shapiq asks
-    for it. With ``verbose=True`` shapiq asks for one at a time; the progress bar of
-    ``ModelGame`` (``show_progress``) costs nothing.
+    for it. With ``verbose=True`` shapiq asks for one at a time; ``show_progress`` of
+    ``ModelGame`` keeps the batches.
 
     Args:
         game: A game of one example and one output.
@@ -74,9 +74,10 @@ def to_shapiq_game(
     labels = [str(name) for name in (labels if names is None else names)]
     if len(labels) != n or len(set(labels)) != n:
         bad_value("names", f"{n} distinct names", labels, "name every player")
+    shapiq_game = _game_class()
     evaluate = DistinctCoalitions(game)
     v_empty, _ = evaluate(np.array([[False] * n, [True] * n]))
-    return _game_class()(
+    return shapiq_game(
         evaluate,
         n_players=n,
         normalize=normalize,
@@ -87,7 +88,7 @@ def to_shapiq_game(
 
 @cache
 def _game_class() -> Any:
-    """The class, made when shapiq is first needed."""
+    """Make the class when shapiq is first needed."""
     import shapiq
 
     class ShapiqGame(shapiq.Game):
