@@ -174,6 +174,7 @@ def rows(quick: bool = False) -> list[report.Row]:
                     other,
                     "l1 norm",
                     seconds=(ours_s, seconds),
+                    difference=abs(ours - other) if "HiGHS" in name else None,
                 )
             )
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 from importlib import metadata, util
+from itertools import pairwise
 
 import torch
 
@@ -67,6 +68,9 @@ def markdown(rows, inverse=False):
     lines = [row.cells(inverse) for row in rows]
     kept = [k for k in range(len(head)) if any(line[k] for line in lines)]
     head[head.index("CPU s")] = "CPU s, ours / other"
+    for above, line in reversed(list(pairwise(lines))):
+        if above[0] == line[0]:
+            line[0] = ""  # a reader needs the work only once
     texts = [[line[k] for k in kept] for line in [head, *lines]]
     texts.insert(1, ["---"] * len(kept))
     return "\n".join(f"| {' | '.join(cells)} |" for cells in texts)

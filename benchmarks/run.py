@@ -52,13 +52,16 @@ PARTS = {
     "readings": Part(
         "Exact results",
         "The same exact result by both sides: CPU time of a whole call (of a model) or "
-        "of a reading (of a given table).",
+        "of a reading (of a given table). First calls, in which shap compiles, are "
+        "left out.",
     ),
     "sampling": Part(
         "Error at an equal number of evaluations",
         "Both sides play the same game, the table of a trained network, and may "
         "look at the same number of coalitions. Squared error against full "
-        "enumeration, mean over all players or pairs and two seeds.",
+        "enumeration, mean over all players or pairs and two seeds. CPU seconds are "
+        "the estimators' own: where the model costs less than that, more coalitions may "
+        "be the better buy.",
     ),
     "and_or": Part(
         "AND-OR split",
@@ -99,8 +102,8 @@ def page(record, parts):
     lines = [
         f"Written by `{record['command']}` on {record['date']} in "
         f"{record['seconds'] / 60:.0f} minutes: {versions}; {record['device']}, "
-        f"{record['threads']} thread, {record['cores']} cores shared with other work "
-        f"(load at the start and end {load}); seeds {record['seeds']}. Less is better "
+        f"{record['threads']} thread of {record['cores']} cores, load at the start and "
+        f"end {load}; seeds {record['seeds']}. Less is better "
         "in every row; times are CPU times, and single ones say little.",
     ]
     for name, part in parts.items():

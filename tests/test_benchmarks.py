@@ -66,10 +66,16 @@ def test_the_cells_of_a_row(benchmark):
     assert absent.cells(False)[3:6] == ["not installed", "ms", ""]
     none = report.Row("wrong", "x", 0.0, 3.0, "", seconds=(1.0, 2.0))
     assert none.cells(False)[5:7] == ["", "1 / 2"]
-    page = report.markdown([row, absent])
+    page = report.markdown([row, absent, none])
     assert page.splitlines()[0] == (
-        "| what | against | ours | other | unit | other / ours | differ by |"
+        "| what | against | ours | other | unit | other / ours | CPU s, ours / other "
+        "| differ by |"
     )
+    assert [line[:8] for line in page.splitlines()[2:]] == [
+        "| sum | ",
+        "|  | x |",
+        "| wrong ",
+    ]
     assert len({line.count("|") for line in page.splitlines()}) == 1
 
 
