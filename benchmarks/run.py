@@ -57,10 +57,11 @@ PARTS = {
     ),
     "sampling": Part(
         "Error at an equal number of evaluations",
-        "Both sides play the same game, the table of a trained network, and may look at "
-        "the same number of coalitions. Squared error against full enumeration, mean "
-        "over all players or pairs and two seeds. CPU seconds are the estimators' own: "
-        "where the model costs less than that, more coalitions may be the better buy.",
+        "Both sides play the same game, the table of a trained network, and may look "
+        "at the same number of coalitions. Squared error against full enumeration, "
+        "mean over all players or pairs and two seeds. CPU seconds are the estimators' "
+        "own: where the model costs less than that, more coalitions may be the better "
+        "buy.",
     ),
     "and_or": Part(
         "AND-OR split",
