@@ -16,7 +16,7 @@ extensions = [
     "sphinx.ext.viewcode",
 ]
 html_theme = "furo"
-html_title = project
+html_title = "captum interactions"  # the sidebar breaks it at the space
 # What the benchmarks write is included by their page.
 exclude_patterns = ["_build", "**.ipynb_checkpoints", "benchmark_results.md"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
