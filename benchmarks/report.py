@@ -51,7 +51,7 @@ class Row:
             self.unit,
             ratio,
             " / ".join(map(number, self.seconds)) if self.seconds else "",
-            "" if self.difference is None else f"{self.difference:.0e}",
+            "" if self.difference is None else _short(f"{self.difference:.0e}"),
         ]
 
 
@@ -59,7 +59,12 @@ def number(value):
     """Return a figure with three digits that count."""
     if value == 0 or 1e-2 <= abs(value) < 1e3:
         return f"{value:.3g}"
-    return f"{value:,.0f}" if abs(value) >= 1e3 else f"{value:.1e}"
+    return f"{value:,.0f}" if abs(value) >= 1e3 else _short(f"{value:.1e}")
+
+
+def _short(text):
+    """Write 1e-4 for 1e-04."""
+    return text.replace("e-0", "e-")
 
 
 def markdown(rows, inverse=False):
