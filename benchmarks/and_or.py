@@ -15,6 +15,7 @@ from itertools import pairwise
 
 import models
 import numpy as np
+import report
 import timing
 import torch
 from scipy.optimize import linprog
@@ -136,6 +137,47 @@ def recovered(found: Tensor, planted: Tensor) -> str:
     return (
         f"{int((there & seen).sum())}/{int(there.sum())} + {int((seen & ~there).sum())}"
     )
+
+
+def timed(call) -> tuple:
+    """Return what a call returns, and its CPU seconds."""
+    start = time.process_time()
+    found = call()
+    return found, time.process_time() - start
+
+
+def rows(quick: bool = False) -> list[report.Row]:
+    """Least l1 norm by ADMM, by HiGHS and by the authors' SGD on the same games."""
+    and_or_split(network_game(5, 0))  # warm up
+    cases = [("planted", 6)]
+    if not quick:
+        cases = [("planted", 8), ("planted", 10), ("network", 8), ("network", 9)]
+    found = []
+    for kind, n in cases:
+        values = planted_game(n, n, 0)[0] if kind == "planted" else network_game(n, 0)
+        split, ours_s = timed(lambda v=values: and_or_split(v))
+        ours = split.objective.item()
+        rivals = {"HiGHS, a sparse form": lambda v=values: highs_terms(v)[0]}
+        if n == 8:
+            rivals["HiGHS, the papers' form"] = lambda v=values: highs_split(v)[0]
+            rivals["published SGD, 10,000 steps"] = lambda v=values: (
+                and_or_split(v, "sgd", learning_rate=1e-5, max_iterations=10_000)
+                .objective.item()
+            )  # fmt: skip
+        for name, call in rivals.items():
+            other, seconds = timed(call)
+            found.append(
+                report.Row(
+                    f"split of a {kind} game, n = {n}",
+                    name,
+                    ours,
+                    other,
+                    "l1 norm",
+                    seconds=(ours_s, seconds),
+                    difference=abs(ours - other) if "HiGHS" in name else None,
+                )
+            )
+    return found
 
 
 def solver(largest_highs: int) -> None:

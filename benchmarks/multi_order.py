@@ -3,7 +3,7 @@
     python benchmarks/multi_order.py speed
     python benchmarks/multi_order.py sampling [--repetitions 5]
     python benchmarks/multi_order.py coverage [--repetitions 50]
-    python benchmarks/multi_order.py shapley  [--repetitions 2]   # needs shapiq
+    python benchmarks/multi_order.py shapley  [--repetitions 2]
     python benchmarks/multi_order.py scale
 
 Networks are trained and tabulated once and kept in ``--cache``. Everything runs on one
@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from itertools import combinations
 from math import comb
 from pathlib import Path
 
+import report
+import sampling as estimators
 import torch
+from readings import naive_orders
 from trained_games import GAMES, digits_cnn
 
 from captum_interactions import MultiOrderInteraction
@@ -51,22 +53,6 @@ def cpu_time(function, repeats=7):
         function()
         times.append(time.process_time() - start)
     return sorted(times)[len(times) // 2]
-
-
-def naive_orders(table, n):
-    """Loop over pairs and contexts, as the definition is written."""
-    out = torch.zeros(n - 1, n, n, dtype=torch.float64)
-    values = table.tolist()
-    for i, j in combinations(range(n), 2):
-        others = [p for p in range(n) if p not in (i, j)]
-        for m in range(n - 1):
-            total = 0.0
-            for context in combinations(others, m):
-                s = sum(1 << p for p in context)
-                total += values[s | 1 << i | 1 << j] + values[s]
-                total -= values[s | 1 << i] + values[s | 1 << j]
-            out[m, i, j] = out[m, j, i] = total / comb(n - 2, m)
-    return out
 
 
 def speed():
@@ -232,55 +218,11 @@ def coverage(cache, repetitions):
 
 
 def shapley(cache, repetitions):
-    import shapiq
-
-    print(f"mean squared error, {repetitions} draws; ours against shapiq's estimators")
+    """The comparison of ``sampling.py``, also at 10,000 coalitions."""
     names = ["transformer (14)", "digits CNN logit (16)", "cancer MLP (14)"]
     for name, table in tables(cache, names).items():
-        n = table.shape[-1].bit_length() - 1
-        flat = table.numpy()
-
-        def game(masks, flat=flat, n=n):
-            return flat[masks @ (1 << torch.arange(n).numpy())]
-
-        truth = {key: READINGS[key](table) for key in ("SII", "SV")}
-        for budget in (500, 2000, 10000):
-            row = {"ours SII": 0.0, "KernelSHAPIQ": 0.0, "ours SV": 0.0, "kADD": 0.0}
-            row["KernelSHAP"] = 0.0
-            for seed in range(repetitions):
-                done = sample_table(
-                    evaluate_table(table),
-                    n,
-                    budget,
-                    generator=torch.Generator().manual_seed(seed),
-                )
-                rivals = {
-                    "KernelSHAPIQ": shapiq.KernelSHAPIQ(
-                        n, max_order=2, index="SII", random_state=seed
-                    ),
-                    "kADD": shapiq.kADDSHAP(n, max_order=2, random_state=seed),
-                    "KernelSHAP": shapiq.KernelSHAP(n, random_state=seed),
-                }
-                got = {
-                    "ours SII": READINGS["SII"](done.table),
-                    "ours SV": READINGS["SV"](done.table),
-                }
-                for key, rival in rivals.items():
-                    values = rival.approximate(budget, game)
-                    if key == "KernelSHAPIQ":
-                        cells = [values[(i, j)] for i, j in resolve_pairs(None, n)]
-                    else:
-                        cells = [values[(i,)] for i in range(n)]
-                    got[key] = torch.tensor(cells, dtype=torch.float64)
-                for key, values in got.items():
-                    index = "SII" if key in ("ours SII", "KernelSHAPIQ") else "SV"
-                    error = (values - truth[index]).square().mean().item()
-                    row[key] += error / repetitions
-            print(
-                f"{name:22s} {budget:6d}  "
-                + "  ".join(f"{key} {value:.1e}" for key, value in row.items()),
-                flush=True,
-            )
+        for budget in (500, 2000, 10_000):
+            report.show(list(estimators.compare(name, table, budget, repetitions)))
 
 
 def scale(contexts=100, n_pairs=200, side=224):

@@ -4,6 +4,8 @@ Floor: looping the model over all 2**n masked inputs, made beforehand, at the be
 several batch sizes. Ours: ``AndInteraction.interactions`` and one reading, nothing
 prepared, batch size found on the way.
 
+For learned baselines the floor is a step's passes forward and back.
+
     python benchmarks/overhead.py [rounds]
 """
 
@@ -14,7 +16,9 @@ import sys
 import threading
 import time
 
+import baselines
 import models
+import report
 import timing
 import torch
 
@@ -22,10 +26,11 @@ from captum_interactions import AndInteraction
 from captum_interactions.functional import all_masks
 
 SIZES = (256, 512, 1024, 2048, 4096)
+FEW_SIZES = SIZES[:4]  # where a sweep takes long
 
 
-def compare(name, model, x, mask, n, target, rounds):
-    """Print one row of the table."""
+def compare(name, model, x, mask, n, target, rounds, sizes=SIZES):
+    """Return one row of the table."""
     baseline = torch.zeros_like(x)
     present = all_masks(n)[:, mask.expand(1, *x.shape[1:])[0]]
     rows = torch.where(present, x, baseline)
@@ -36,9 +41,9 @@ def compare(name, model, x, mask, n, target, rounds):
                 model(rows[start : start + size])
 
     sweep = timing.in_turns(
-        {s: (lambda s=s: floor(s)) for s in SIZES}, max(1, rounds // 3)
+        {s: (lambda s=s: floor(s)) for s in sizes}, max(1, rounds // 3)
     )
-    best = min(SIZES, key=lambda s: statistics.median(sweep[s]))
+    best = min(sizes, key=lambda s: statistics.median(sweep[s]))
     method = AndInteraction(model)
 
     def ours():
@@ -46,15 +51,20 @@ def compare(name, model, x, mask, n, target, rounds):
 
     seconds = timing.in_turns({"floor": lambda: floor(best), "ours": ours}, rounds)
     floor_ms = timing.milliseconds(seconds["floor"])
-    print(
-        f"{name:<28}{1 << n:>9}{floor_ms * 1e3 / (1 << n):>12.2f}{best:>8}"
-        f"{floor_ms:>12.1f}{timing.milliseconds(seconds['ours']):>12.1f}"
-        f"{timing.ratio(seconds['ours'], seconds['floor']):>9.2f}x"
+    # The ratio of a row is that of paired times, so the floor is scaled to it.
+    ratio = timing.ratio(seconds["ours"], seconds["floor"])
+    per_row = floor_ms * 1e3 / (1 << n)
+    return report.Row(
+        f"{name}, {1 << n:,} rows of {report.number(per_row)} µs",
+        f"its forward passes, {best} rows each",
+        ratio * floor_ms,
+        floor_ms,
+        "ms",
     )
 
 
 def peak_memory():
-    """Print the memory of a call at n = 20 on an image-sized input."""
+    """Return the memory of a call at n = 20 on an image-sized input."""
     x = torch.rand(1, 3, 224, 224)
     side = torch.arange(224) * 4 // 224
     mask = side[:, None] * 5 + torch.arange(224) * 5 // 224  # 4 x 5 patches
@@ -85,32 +95,54 @@ def peak_memory():
     running = False
     watcher.join()
     allowed = 3 * 8 * 2**20 + 2 * max(rows) * x.numel() * 4
-    used = highest[0] - before
-    print(
-        f"\npeak memory at n = 20, 3x224x224: {used / 2**20:.0f} MiB above the start; "
-        f"3 tables and 2 batches of {max(rows)} rows are {allowed / 2**20:.0f} MiB"
+    return report.Row(
+        "peak memory above the start, n = 20, image of 3x224x224",
+        f"three tables and two batches of {max(rows)} rows",
+        (highest[0] - before) / 2**20,
+        allowed / 2**20,
+        "MiB",
     )
+
+
+def rows(quick=False, rounds=9):
+    """Return the rows of all models."""
+    mlp, x, y = models.tabular_mlp()
+    found = [
+        compare(
+            f"MLP, {n} groups", mlp, x[:1], models.groups(30, n), n, int(y[0]), rounds
+        )
+        for n in ((10,) if quick else (10, 12, 14, 16))
+    ]
+    if quick:
+        return found
+    few = max(3, rounds // 3)
+    transformer, x, y = models.token_transformer()
+    found.append(
+        compare("transformer, 14 tokens", transformer, x[:1], models.groups(14, 14), 14,
+                int(y[0]), few, FEW_SIZES)
+    )  # fmt: skip
+    cnn, x, y = models.digits_cnn()
+    found.append(
+        compare(
+            "CNN, 16 patches",
+            cnn,
+            x[:1],
+            models.patches(8, 4),
+            16,
+            int(y[0]),
+            few,
+            FEW_SIZES,
+        )
+    )
+    return [*found, baselines.fitting_step()]
 
 
 def main(rounds=9):
     """Print the table."""
     torch.set_num_threads(1)
     print(timing.describe())
-    print(
-        f"{'model':<28}{'rows':>9}{'µs per row':>12}{'batch':>8}{'floor ms':>12}"
-        f"{'ours ms':>12}{'ratio':>10}"
-    )
-    mlp, x, y = models.tabular_mlp()
-    for n in (10, 12, 14, 16):
-        mask = models.groups(30, n)
-        compare(f"MLP, {n} groups", mlp, x[:1], mask, n, int(y[0]), rounds)
-    few = max(3, rounds // 3)
-    transformer, x, y = models.token_transformer()
-    compare("transformer, 14 tokens", transformer, x[:1], models.groups(14, 14), 14,
-            int(y[0]), few)  # fmt: skip
-    cnn, x, y = models.digits_cnn()
-    compare("CNN, 16 patches", cnn, x[:1], models.patches(8, 4), 16, int(y[0]), few)
-    peak_memory()
+    report.show(rows(rounds=rounds), inverse=True)
+    report.show([peak_memory()], inverse=True)
 
 
 if __name__ == "__main__":

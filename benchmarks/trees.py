@@ -11,6 +11,8 @@ import sys
 import time
 from itertools import combinations
 
+import numpy as np
+import report
 import text_faithfulness
 import torch
 
@@ -54,21 +56,28 @@ def tree_brackets(table, n, criterion, beam):
     return {merge.left | merge.right for merge in tree.merges}
 
 
+def recall(n, tight, criterion, beam=1):
+    """Return the mean recall of brackets over all operator strings of n inputs."""
+    total = 0.0
+    for ops in all_masks(n - 1).tolist():
+        table, brackets = chain(ops, tight)
+        if brackets:
+            found = brackets & tree_brackets(table, n, criterion, beam)
+            total += len(found) / len(brackets)
+    return total / (1 << (n - 1))
+
+
 def and_or(n=11):
     """Print the recall of brackets over all operator strings of n inputs."""
     strings = 1 << (n - 1)
     print(f"AND-OR recall, n = {n}, {strings} strings (two have no bracket: 0)")
     for tight in ("AND", "OR"):
         for criterion, beam in (("r", 1), ("r", 8), ("dependence", 1)):
-            start, total = time.process_time(), 0.0
-            for ops in all_masks(n - 1).tolist():
-                table, brackets = chain(ops, tight)
-                if brackets:
-                    found = brackets & tree_brackets(table, n, criterion, beam)
-                    total += len(found) / len(brackets)
+            start = time.process_time()
+            found = recall(n, tight, criterion, beam)
             print(
                 f"{tight:>4} tight  {criterion:<11} beam {beam}"
-                f"{total / strings:>9.5f}{time.process_time() - start:>8.1f} s"
+                f"{found:>9.5f}{time.process_time() - start:>8.1f} s"
             )
 
 
@@ -107,20 +116,95 @@ def archipelago_functions(q=10):
     }
 
 
+def pair_auc(strength, pairs):
+    """Return how often an interacting pair is above another; strength ``(p, p)``."""
+    p = len(strength)
+    upper = torch.ones(p, p).triu(1).bool()
+    truth = torch.zeros(p, p, dtype=torch.bool)
+    truth[tuple(torch.tensor(sorted(pairs)).mT)] = True
+    inside, outside = strength[truth & upper], strength[~truth & upper]
+    gaps = inside.unsqueeze(-1) - outside
+    return ((gaps > 0).double() + (gaps == 0).double() / 2).mean().item()
+
+
+def on_inputs(function):
+    """Return a function of coalitions: present inputs are 1, absent ones −1."""
+
+    def play(masks):
+        present = torch.as_tensor(np.atleast_2d(masks)).bool()
+        x = torch.where(present, 1.0, -1.0).double()
+        return function(x) + x.sum(-1)
+
+    return play
+
+
 def archipelago(p=40):
     """Print the AUC of pair detection with the two extreme contexts."""
     plan = plan_corner_pairs(p)
-    x = torch.where(plan.masks, 1.0, -1.0).double()
     print(f"Pair detection, {p} inputs: {len(plan.masks)} evaluations")
     print(f"ArchDetect: {2 * (1 + p + p * (p - 1) // 2)} evaluations")
-    upper = torch.ones(p, p).triu(1).bool()
     for name, (function, pairs) in archipelago_functions().items():
-        truth = torch.zeros(p, p, dtype=torch.bool)
-        truth[tuple(torch.tensor(sorted(pairs)).mT)] = True
-        strength = plan.strength(function(x) + x.sum(-1))[upper]
-        gaps = strength[truth[upper]].unsqueeze(-1) - strength[~truth[upper]]
-        auc = ((gaps > 0).double() + (gaps == 0).double() / 2).mean().item()
-        print(f"{name}  AUC {auc:.3f}")
+        strength = plan.strength(on_inputs(function)(plan.masks))
+        print(f"{name}  AUC {pair_auc(strength, pairs):.3f}")
+
+
+def against_criteria(n):
+    """Return the brackets missed by two criteria, for both ways to bind.
+
+    The two strings without a bracket, which count 0 in the recall, are left out.
+    """
+    strings = 1 << (n - 1)
+    for tight in ("AND", "OR"):
+        seconds, missed = [], []
+        for criterion in ("dependence", "r"):
+            start = time.process_time()
+            missed.append(1 - recall(n, tight, criterion) * strings / (strings - 2))
+            seconds.append(time.process_time() - start)
+        yield report.Row(
+            f"brackets missed by criterion='dependence', n = {n}, {tight} tight",
+            "published criterion r",
+            *missed,
+            "missed part",
+            seconds=tuple(seconds),
+        )
+
+
+def against_shapiq(p=40):
+    """Return pair detection at an equal number of evaluations."""
+    plan = plan_corner_pairs(p)
+    budget = len(plan.masks)
+    i, j = torch.triu_indices(p, p, 1).tolist()
+    for name, (function, pairs) in archipelago_functions().items():
+        play = on_inputs(function)
+        start = time.process_time()
+        ours = 1 - pair_auc(plan.strength(play(plan.masks)), pairs)
+        own_s = time.process_time() - start
+        for rival in ("PermutationSamplingSII", "KernelSHAPIQ"):
+            row = (f"pairs of {name}, {p} inputs, {budget} evaluations",
+                   f"shapiq.{rival}", ours)  # fmt: skip
+            if not report.installed("shapiq"):
+                yield report.Row(*row, None, "1 less AUC", note="not installed")
+                continue
+            import shapiq
+
+            start = time.process_time()
+            estimator = getattr(shapiq, rival)(
+                n=p, max_order=2, index="SII", random_state=0
+            )
+            found = estimator.approximate(budget, lambda m, f=play: f(m).numpy())
+            seconds = time.process_time() - start
+            strength = torch.zeros(p, p, dtype=torch.float64)
+            strength[i, j] = torch.tensor(
+                [abs(found[pair]) for pair in zip(i, j, strict=True)]
+            ).double()
+            other = 1 - pair_auc(strength, pairs)
+            yield report.Row(*row, other, "1 less AUC", seconds=(own_s, seconds))
+
+
+def rows(quick=False):
+    """Return all rows that need no data set."""
+    found = list(against_criteria(5 if quick else 8))
+    return found if quick else [*found, *against_shapiq()]
 
 
 def main(command, *arguments):

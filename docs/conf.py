@@ -17,7 +17,8 @@ extensions = [
 ]
 html_theme = "furo"
 html_title = "captum interactions"  # the sidebar breaks it at the space
-exclude_patterns = ["_build", "**.ipynb_checkpoints"]
+# What the benchmarks write is included by their page.
+exclude_patterns = ["_build", "**.ipynb_checkpoints", "benchmark_results.md"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 suppress_warnings = ["mystnb.unknown_mime_type"]

@@ -13,6 +13,7 @@ from captum_interactions._captum import log_usage
 from captum_interactions._checks import bad_value
 from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.attr.results import InteractionResult
+from captum_interactions.attr.shapiq_values import moebius_values
 from captum_interactions.functional import (
     coalition_members,
     coalition_sizes,
@@ -161,7 +162,7 @@ class AndInteractionResult(InteractionResult):
     def to_shapiq(
         self, example: int = 0, output: tuple[int, ...] = ()
     ) -> shapiq.InteractionValues:
-        """Return the interactions of one example as shapiq's ``InteractionValues``.
+        """Return one example as shapiq's ``InteractionValues`` (index Moebius).
 
         Args:
             example: Which example.
@@ -171,19 +172,8 @@ class AndInteractionResult(InteractionResult):
             ValueError: If there is no such example or output.
             ModuleNotFoundError: If shapiq is not installed.
         """
-        import shapiq
-
-        n = len(self.players)
-        values = self._pick(self.dividends, example, output).detach().cpu().numpy()
-        return shapiq.InteractionValues(
-            values=values,
-            index="Moebius",
-            n_players=n,
-            min_order=0,
-            max_order=n,
-            interaction_lookup={coalition_members(c): c for c in range(1 << n)},
-            estimated=False,
-            baseline_value=float(values[0]),
+        return moebius_values(
+            self._pick(self.dividends, example, output), len(self.players)
         )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import check_positive_int
+from captum_interactions._checks import bad_value, check_positive_int
 from captum_interactions.attr.results import InteractionResult
+from captum_interactions.attr.shapiq_values import moebius_values
 from captum_interactions.functional import (
     and_from_or,
     coalition_members,
@@ -34,7 +35,12 @@ from captum_interactions.functional import (
 from captum_interactions.functional.shapley import PairIndex
 from captum_interactions.functional.sparsity import signed_order_strength
 
+if TYPE_CHECKING:
+    import shapiq
+
 __all__ = ["AndOrInteractionResult", "AndOrTerm"]
+
+Part = Literal["both", "and", "or"]
 
 
 class AndOrTerm(NamedTuple):
@@ -293,6 +299,38 @@ class AndOrInteractionResult(InteractionResult):
         """Positive and negative sums by order, each ``(batch, *outputs, 2, n + 1)``."""
         up, down = signed_order_strength(self.parts)
         return self._returned(up), self._returned(down)
+
+    def to_shapiq(
+        self,
+        example: int = 0,
+        output: tuple[int, ...] = (),
+        part: Part = "both",
+    ) -> shapiq.InteractionValues:
+        """Return one example as shapiq's ``InteractionValues`` (index Moebius).
+
+        shapiq has no OR interactions, so these come as the AND interactions of the game
+        that they make up: one OR of k players is 2**k − 1 of them. The values of
+        ``"and"`` and ``"or"`` add up to those of ``"both"``, and these to v (with a
+        noise term v + q).
+
+        Args:
+            example: Which example.
+            output: Which output, if there are several.
+            part: ``"both"`` for the whole game, ``"and"`` or ``"or"`` for what the
+                interactions of one kind make up.
+
+        Raises:
+            ValueError: If there is no such example, output or part.
+            ModuleNotFoundError: If shapiq is not installed.
+        """
+        if part not in get_args(Part):
+            bad_value("part", f"one of {get_args(Part)}", repr(part), "pick one")
+        chosen = {
+            "both": self.dividends,
+            "and": self.parts[..., 0, :],
+            "or": and_from_or(self.parts[..., 1, :]),
+        }[part]
+        return moebius_values(self._pick(chosen, example, output), len(self.players))
 
     def _effects(self) -> Tensor:
         """Interactions of S ≠ ∅ of both kinds, ``(batch, *outputs, 2·(2**n − 1))``."""

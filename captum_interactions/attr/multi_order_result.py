@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import pi
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
 from captum_interactions.attr.results import InteractionResult
+from captum_interactions.attr.shapiq_values import pair_values
 from captum_interactions.functional import (
     mean_absolute_deltas,
     order_utility,
     read_pairs,
 )
+
+if TYPE_CHECKING:
+    import shapiq
 
 __all__ = ["MultiOrderInteractionResult"]
 
@@ -159,6 +163,40 @@ class MultiOrderInteractionResult(InteractionResult):
         if order not in self.orders:
             bad_value("order", f"one of {self.orders}", order, "ask for it in `orders`")
         return self.values[..., self.orders.index(order), :, :]
+
+    def to_shapiq(
+        self, example: int = 0, output: tuple[int, ...] = ()
+    ) -> shapiq.InteractionValues:
+        """Return one example as shapiq's ``InteractionValues`` (index SII, order 2).
+
+        The mean of I^(m)(i,j) over all orders m is the Shapley interaction index;
+        shapiq knows no single order.
+
+        Args:
+            example: Which example.
+            output: Which output, if there are several.
+
+        Raises:
+            ValueError: If some orders or pairs are missing, or there is no such example
+                or output.
+            ModuleNotFoundError: If shapiq is not installed.
+        """
+        if self.contributions is None:
+            raise ValueError(self._partial("to_shapiq"))
+        n = len(self.players)
+        if sorted(self.orders) != list(range(n - 1)):
+            bad_value(
+                "orders",
+                f"all of 0..{n - 2}, for shapiq has no index of single orders",
+                self.orders,
+                "pass `orders=None`",
+            )
+        return pair_values(
+            self._pick(self.contributions, example, output),
+            self._pick(self.interactions, example, output).mean(0),
+            float(self._pick(self.info.v_empty, example, output)),
+            None if self.interaction_errors is None else self.n_evaluations,
+        )
 
     def _partial(self, reading: str) -> str:
         n = len(self.players)

@@ -12,6 +12,7 @@ from captum_interactions._captum import log_usage
 from captum_interactions._checks import check_positive_int
 from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.attr.results import InteractionResult
+from captum_interactions.attr.shapiq_values import pair_values
 from captum_interactions.estimators import CompletedTable
 from captum_interactions.estimators.strategy import sample_table
 from captum_interactions.functional import (
@@ -89,26 +90,11 @@ class ShapleyInteractionResult(InteractionResult):
             ValueError: If there is no such example or output.
             ModuleNotFoundError: If shapiq is not installed.
         """
-        import shapiq
-
-        n = len(self.players)
-        i, j = torch.triu_indices(n, n, offset=1).tolist()
-        values = torch.cat(
-            [
-                self._pick(self.singles, example, output),
-                self._pick(self.pairs, example, output)[i, j],
-            ]
-        )
-        members = [(p,) for p in range(n)] + list(zip(i, j, strict=True))
-        return shapiq.InteractionValues(
-            values=values.detach().cpu().numpy(),
-            index="SII",
-            n_players=n,
-            min_order=1,
-            max_order=2,
-            interaction_lookup={m: position for position, m in enumerate(members)},
-            estimated=self.std_error is not None,
-            baseline_value=float(self._pick(self.info.v_empty, example, output)),
+        return pair_values(
+            self._pick(self.singles, example, output),
+            self._pick(self.pairs, example, output),
+            float(self._pick(self.info.v_empty, example, output)),
+            None if self.std_error is None else self.n_evaluations,
         )
 
 

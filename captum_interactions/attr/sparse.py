@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from captum_interactions._checks import (
 )
 from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.attr.results import InteractionResult
+from captum_interactions.attr.shapiq_values import listed_values
 from captum_interactions.functional import (
     codes_to_masks,
     masks_to_codes,
@@ -26,6 +27,9 @@ from captum_interactions.functional import (
     truncated_moebius,
 )
 from captum_interactions.games import ModelGame
+
+if TYPE_CHECKING:
+    import shapiq
 
 __all__ = [
     "SparseInteractionResult",
@@ -141,6 +145,33 @@ class SparseInteractionResult(InteractionResult):
             ``(batch, *outputs, C)``, in the units of the value function.
         """
         return self._returned(_sum_inside(self.coefficients, self.members, masks))
+
+    def to_shapiq(
+        self, example: int = 0, output: tuple[int, ...] = ()
+    ) -> shapiq.InteractionValues:
+        """Return one example as shapiq's ``InteractionValues`` (index Moebius).
+
+        Coalitions that are not listed are 0 there.
+
+        Args:
+            example: Which example.
+            output: Which output, if there are several.
+
+        Raises:
+            ValueError: If there is no such example or output.
+            ModuleNotFoundError: If shapiq is not installed.
+        """
+        values = self._pick(self.coefficients, example, output)
+        coalitions = [tuple(sorted(members)) for members in self.coalitions]
+        empty = coalitions.index(()) if () in coalitions else None
+        return listed_values(
+            values,
+            coalitions,
+            len(self.players),
+            "Moebius",
+            baseline=0.0 if empty is None else float(values[empty]),
+            budget=self.n_evaluations,
+        )
 
     def order_strength(self) -> Tensor:
         """Σ_{|S|=s} |I(S)| for s = 0 … largest order, ``(batch, *outputs, …)``."""

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from captum_interactions._checks import bad_value
 from captum_interactions.attr.results import InteractionResult, ResultInfo
+from captum_interactions.attr.shapiq_values import listed_values
 from captum_interactions.attr.tree_plot import plot_tree
 from captum_interactions.estimators.agglomeration import FIGURES, Agglomeration
 from captum_interactions.functional import coalition_members
 
 if TYPE_CHECKING:
     import networkx
+    import shapiq
     from matplotlib.axes import Axes
 
 __all__ = ["InteractionNode", "InteractionTreeResult"]
@@ -251,6 +253,31 @@ class InteractionTreeResult(InteractionResult):
             graph.add_node(node.span, names=node.names, **figures)
             graph.add_edges_from((node.span, child.span) for child in node.children)
         return graph
+
+    def to_shapiq(
+        self, example: int = 0, output: tuple[int, ...] = ()
+    ) -> shapiq.InteractionValues:
+        """Return the leaves of one tree as shapiq's ``InteractionValues`` (index SV).
+
+        shapiq has no index of constituents; :meth:`to_networkx` gives the whole tree.
+
+        Args:
+            example: Which example.
+            output: Which output, if there are several.
+
+        Raises:
+            ValueError: If there is no such example or output.
+            ModuleNotFoundError: If shapiq is not installed.
+        """
+        n = len(self.players)
+        return listed_values(
+            self._pick(self.leaves, example, output),
+            [(p,) for p in range(n)],
+            n,
+            "SV",
+            baseline=float(self._pick(self.info.v_empty, example, output)),
+            budget=None if self.leaf_errors is None else self.n_evaluations,
+        )
 
     def plot(
         self,

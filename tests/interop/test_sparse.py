@@ -1,4 +1,4 @@
-"""Adapters to other libraries' estimators."""
+"""shapiq's sparse estimators."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from captum_interactions import AndInteraction, interop
+from captum_interactions import AndInteraction
 from captum_interactions.functional import coalition_members
-from captum_interactions.interop import sparse_and_interactions
+from captum_interactions.interop import sparse, sparse_and_interactions
 from tests import reference
 from tests.contracts.attribution import Mlp, double
 
@@ -34,7 +34,7 @@ def exact_estimator(name, n, seed):
 
 
 def test_what_an_estimator_finds_becomes_a_result(monkeypatch):
-    monkeypatch.setattr(interop, "_estimator", exact_estimator)
+    monkeypatch.setattr(sparse, "_estimator", exact_estimator)
     x, model = double(1, 4), Mlp()
     result = sparse_and_interactions(model, x, target=1, n_samples=16)
     exact = AndInteraction(model).interactions(x, target=1)
@@ -56,7 +56,7 @@ def test_bad_calls():
 
 
 def test_two_outputs_are_refused(monkeypatch):
-    monkeypatch.setattr(interop, "_estimator", exact_estimator)
+    monkeypatch.setattr(sparse, "_estimator", exact_estimator)
     with pytest.raises(ValueError, match="`target` must be one output"):
         sparse_and_interactions(Mlp(), double(1, 4))
 
@@ -73,7 +73,7 @@ def test_a_missing_extra_is_named(monkeypatch, name, missing):
         return found(module)
 
     pytest.importorskip("shapiq")
-    monkeypatch.setattr(interop.importlib, "import_module", without)
+    monkeypatch.setattr(sparse.importlib, "import_module", without)
     with pytest.raises(
         ModuleNotFoundError, match=f"{name}.*needs the module|{missing}"
     ):

@@ -1,4 +1,4 @@
-"""Other libraries' estimators on our games; they are imported when they are used."""
+"""shapiq's sparse estimators on our games; they are imported when they are used."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from captum_interactions.attr.sparse import (
     score_held_out,
 )
 from captum_interactions.games import ModelGame
+from captum_interactions.interop.distinct import DistinctCoalitions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +117,7 @@ def sparse_and_interactions(
             f"values of shape {tuple(ends.shape[:-1])}",
             "choose the output to explain",
         )
-    found = judge(n_samples, _Cached(game))
+    found = judge(n_samples, DistinctCoalitions(game))
     packed = pack_coalitions(list(found))
     coefficients = torch.tensor([list(found.values())], dtype=ends.dtype)
     masks = held_out_masks(n, n_held_out, generator)
@@ -139,26 +140,9 @@ def sparse_and_interactions(
     )
 
 
-class _Cached:
-    """A game as shapiq calls it; a coalition is evaluated once."""
-
-    def __init__(self, game: ModelGame) -> None:
-        self._game = game
-        self._known: dict[bytes, float] = {}
-
-    def __call__(self, coalitions: np.ndarray) -> np.ndarray:
-        keys = [row.tobytes() for row in coalitions.astype(bool)]
-        new = {key: i for i, key in enumerate(keys) if key not in self._known}
-        if new:
-            rows = coalitions[list(new.values())].astype(bool)
-            values = self._game(torch.from_numpy(rows))[0].tolist()
-            self._known.update(zip(new, values, strict=True))
-        return np.array([self._known[key] for key in keys])
-
-
 def _estimator(
     name: str, n: int, seed: int
-) -> Callable[[int, _Cached], dict[tuple[int, ...], float]]:
+) -> Callable[[int, DistinctCoalitions], dict[tuple[int, ...], float]]:
     """Return a function from a budget and a game to I(S) by coalition."""
     for module in ("shapiq", *_NEEDS[name]):
         try:
@@ -183,7 +167,7 @@ def _estimator(
             }
             return np.array(list(moebius_transform.values()))
 
-    def estimate(budget: int, game: _Cached) -> dict[tuple[int, ...], float]:
+    def estimate(budget: int, game: DistinctCoalitions) -> dict[tuple[int, ...], float]:
         estimator = KeepsMoebius(n=n, random_state=seed)
         state = np.random.get_state()  # noqa: NPY002  (sparse-transform draws from it)
         np.random.seed(seed)  # noqa: NPY002

@@ -1,0 +1,89 @@
+"""One command prints and writes the benchmarks; rows say what they compare."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    pytest.importorskip("sklearn")
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module
+
+
+@pytest.mark.filterwarnings("default")  # of the other libraries
+def test_one_command_prints_and_writes(benchmark, tmp_path, capsys):
+    page = tmp_path / "page.md"
+    benchmark("run").main(
+        ["--quick", "--only", "readings", "and_or", "--output", str(page)]
+    )
+    shown, written = capsys.readouterr().out, page.read_text(encoding="utf-8")
+    record = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+    assert list(record["parts"]) == ["readings", "and_or"]
+    assert record["versions"]["torch"] in written
+    assert record["date"] in written
+    rows = record["parts"]["readings"]["rows"]
+    assert {row["against"] for row in rows} >= {
+        "shapiq.ExactComputer",
+        "captum.attr.ShapleyValues",
+        "shap.explainers.Exact",
+    }
+    for row in rows:
+        assert row["ours"] > 0
+        assert row["what"] in written
+        assert row["what"] in shown
+        assert (row["other"] is None) == bool(row["note"])
+        if row["difference"] is not None:
+            assert row["difference"] < 1e-4  # Captum adds up in float32
+    [split] = record["parts"]["and_or"]["rows"]
+    assert split["ours"] == pytest.approx(split["other"], rel=1e-6)
+
+
+def test_a_partial_run_leaves_the_page_alone(benchmark, monkeypatch, tmp_path):
+    run = benchmark("run")
+    monkeypatch.setattr(run, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(run, "measure", lambda names, quick: {})
+    run.main(["--quick"])
+    run.main(["--only", "trees"])
+    assert not run.PAGE.exists()
+    run.main([])
+    assert run.PAGE.exists()
+
+
+def test_the_cells_of_a_row(benchmark):
+    report = benchmark("report")
+    row = report.Row("sum", "loop", 2.0, 3000.0, "ms", difference=1e-9)
+    assert row.cells(False) == ["sum", "loop", "2", "3,000", "ms", "1,500", "", "1e-9"]
+    assert row.cells(True)[5] == "6.7e-4"
+    absent = report.Row("sum", "x", 2.0, None, "ms", note="not installed")
+    assert absent.cells(False)[3:6] == ["not installed", "ms", ""]
+    none = report.Row("wrong", "x", 0.0, 3.0, "", seconds=(1.0, 2.0))
+    assert none.cells(False)[5:7] == ["", "1 / 2"]
+    page = report.markdown([row, absent, none])
+    assert page.splitlines()[0] == (
+        "| what | against | ours | other | unit | other / ours | CPU s, ours / other "
+        "| differ by |"
+    )
+    assert [line[:8] for line in page.splitlines()[2:]] == [
+        "| sum | ",
+        "|  | x |",
+        "| wrong ",
+    ]
+    assert len({line.count("|") for line in page.splitlines()}) == 1
+
+
+def test_the_page_in_the_docs_is_of_a_whole_run(benchmark):
+    run = benchmark("run")
+    record = json.loads(run.PAGE.with_suffix(".json").read_text(encoding="utf-8"))
+    assert list(record["parts"]) == list(run.PARTS)
+    written = run.PAGE.read_text(encoding="utf-8")
+    assert written.startswith("Written by `python benchmarks/run.py` on")
+    for part in record["parts"].values():
+        assert all(row["what"] in written for row in part["rows"])
