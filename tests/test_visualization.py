@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from captum_interactions import AndOrInteraction
+from captum_interactions._palette import signed
 from captum_interactions.visualization import (
     plot_and_or_graph,
     plot_coalitions_on_image,
@@ -62,7 +63,10 @@ def test_sorted_curve_shows_every_interaction_and_its_thresholds(result):
     expected = strength[strength > 0].sort(descending=True).values
     assert heights == pytest.approx(expected.numpy())
     above = [int((strength > t * strength.max()).sum()) for t in (0.05, 0.5)]
-    assert texts(axes) == [f"0.05 max: {above[0]} above", f"0.5 max: {above[1]} above"]
+    assert texts(axes) == [
+        f"0.05 of the largest: {above[0]} above",
+        f"0.5 of the largest: {above[1]} above",
+    ]
     assert axes.get_yscale() == "log"
     draw(figure)
 
@@ -87,7 +91,7 @@ def test_graph_has_all_nodes_and_the_same_layout_twice(result):
     assert set(result.players.names) <= set(shown)
     for term in result.top_k(9)[0]:
         sign = "∧" if term.kind == "and" else "\N{LOGICAL OR}"
-        assert f"{sign}\n{term.value:+.2f}" in shown
+        assert f"{sign}\n{signed(term.value)}" in shown
     assert len(shown) == 5 + 9 + 1
     members = sum(len(term.players) for term in result.top_k(9)[0])
     assert len(axes.lines) == members + 9
@@ -121,7 +125,7 @@ def test_image_overlay_paints_the_members(image_result):
     figure, axes = plot_coalitions_on_image(result, image[1], k=3, example=1)
     assert len(axes) == 3
     for ax, term in zip(axes, result.top_k(3)[1], strict=True):
-        assert ax.get_title() == f"{term.kind.upper()} {term.value:+.2f}"
+        assert ax.get_title() == f"{term.kind.upper()} {signed(term.value)}"
         painted = torch.tensor(ax.images[-1].get_array().data)
         mask = result.players.masks[0].reshape(4, 6)
         inside = torch.isin(mask, torch.tensor(term.players))

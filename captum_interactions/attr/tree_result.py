@@ -18,6 +18,7 @@ from captum_interactions.functional import coalition_members
 if TYPE_CHECKING:
     import networkx
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["InteractionNode", "InteractionTreeResult"]
 
@@ -258,12 +259,12 @@ class InteractionTreeResult(InteractionResult):
         output: tuple[int, ...] = (),
         words: Sequence[str] | None = None,
         ax: Axes | None = None,
-    ) -> Axes:
+    ) -> tuple[Figure, Axes]:
         """Draw one tree: the sentence below, merges above it.
 
-        Lines are blue where the two sides cooperate and orange where they work against
-        each other, the stronger the wider; numbers are ``b_between``. Words are shaded
-        by their Shapley values.
+        Lines are blue where the two sides work together and vermilion where they work
+        against each other, the stronger the wider; numbers are ``b_between``. Words are
+        shaded by their Shapley values.
 
         Args:
             example: Which example.
@@ -272,7 +273,7 @@ class InteractionTreeResult(InteractionResult):
             ax: Where to draw; ``None`` makes a figure that fits the sentence.
 
         Returns:
-            The axes that were drawn on.
+            The figure and its axes; nothing is shown.
 
         Raises:
             ValueError: If there is no such example or output, or not one word per
