@@ -108,13 +108,18 @@ def _as_colours(image: Tensor) -> Any:
     return shown.expand(-1, -1, 3).numpy() if shown.shape[-1] == 1 else shown.numpy()
 
 
-def _panels(count: int, size: float = 2.4) -> tuple[Figure, list[Axes]]:
+def _panels(count: int, ax: Sequence[Axes] | None) -> tuple[Figure, list[Axes]]:
     """Up to four panels in a row; those too many are switched off."""
     from matplotlib.figure import Figure
 
+    if ax is not None:
+        if len(ax) != count:
+            bad_value("ax", f"{count} axes, one per panel", len(ax), "or None")
+        figure: Any = ax[0].figure
+        return figure, list(ax)
     columns = min(4, count)
     rows = -(-count // columns)
-    figure = Figure(figsize=(size * columns, (size + 0.3) * rows), layout="constrained")
+    figure = Figure(figsize=(2.4 * columns, 2.65 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for axes in grid[count:]:
         axes.axis("off")
@@ -128,6 +133,7 @@ def plot_coalitions_on_image(
     example: int = 0,
     output: tuple[int, ...] = (),
     position: int = 0,
+    ax: Sequence[Axes] | None = None,
 ) -> tuple[Figure, list[Axes]]:
     """The k strongest interactions, each painted over the image it belongs to.
 
@@ -138,14 +144,15 @@ def plot_coalitions_on_image(
         example: Which example.
         output: Which output, if there are several.
         position: Which of the inputs is the image, if they were a tuple.
+        ax: As many axes to draw on; ``None`` makes a figure.
 
     Returns:
         The figure and one axes per interaction, drawn by Captum's
         ``visualize_image_attr``.
 
     Raises:
-        ValueError: If ``image`` does not have three dimensions, there is no such
-            example, or k is not positive.
+        ValueError: If ``image`` is not the one that was explained, there is no such
+            example, k is not positive, or there are not as many axes.
 
     Example:
         >>> from captum_interactions import AndOrInteraction
@@ -159,7 +166,7 @@ def plot_coalitions_on_image(
     check_image(image)
     terms = strongest_terms(result, k, example, output)
     inside = _membership(result.players, example, position, image)
-    figure, panels = _panels(len(terms))
+    figure, panels = _panels(len(terms), ax)
     for axes, term in zip(panels, terms, strict=True):
         values = torch.zeros(len(inside)).double()
         values[list(term.players)] = term.value
@@ -178,6 +185,7 @@ def plot_pairs_on_image(
     order: int | None = None,
     position: int = 0,
     players: Sequence[int] | None = None,
+    ax: Sequence[Axes] | None = None,
 ) -> tuple[Figure, list[Axes]]:
     """With which regions does a region interact? I(i, ·) over the image, for some i.
 
@@ -195,14 +203,16 @@ def plot_pairs_on_image(
             mean over all its orders.
         position: Which of the inputs is the image, if they were a tuple.
         players: Indices of the players to show instead of the k strongest.
+        ax: As many axes to draw on; ``None`` makes a figure.
 
     Returns:
         The figure and one axes per player, drawn by Captum's ``visualize_image_attr``.
 
     Raises:
         TypeError: If ``pairs`` is not a result that has pairs.
-        ValueError: If ``image`` does not have three dimensions, there is no such
-            example, output, order or player, or k is not positive.
+        ValueError: If ``image`` is not the one that was explained, there is no such
+            example, output, order or player, k is not positive, or there are not as
+            many axes.
 
     Example:
         >>> from captum_interactions import ShapleyInteraction
@@ -225,7 +235,7 @@ def plot_pairs_on_image(
         shown = list(players)
     if not shown or not all(0 <= i < n for i in shown):
         bad_value("players", f"indices in 0..{n - 1}", shown, "players count from 0")
-    figure, panels = _panels(len(shown))
+    figure, panels = _panels(len(shown), ax)
     for axes, player in zip(panels, shown, strict=True):
         row = matrix.values[player].nan_to_num()
         paint(axes, _on_pixels(row, inside), image, matrix.largest)

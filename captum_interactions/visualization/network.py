@@ -125,7 +125,7 @@ def _over_an_image(
     used = sorted({player for pair in strongest for player in pair})
     shown = [i for i in used if not math.isnan(centres[i][0])]
     _draw_nodes(axes, [centres[i] for i in shown], shown, singles, size=30)
-    _explain_edges(axes, matrix, strongest, columns=1)
+    _explain_edges(axes, matrix, strongest)
     return figure, axes
 
 
@@ -146,10 +146,18 @@ def _in_a_circle(
     for (x, y), name in zip(places, matrix.names, strict=True):
         side_of = "center" if abs(x) < 0.05 else ("left" if x > 0 else "right")
         height = "center" if abs(y) < 0.9 else ("bottom" if y > 0 else "top")
-        axes.text(1.1 * x, 1.1 * y, name, ha=side_of, va=height, fontsize=9)
+        axes.annotate(
+            name,
+            (x, y),
+            xytext=(9 * x, 9 * y),
+            textcoords="offset points",
+            ha=side_of,
+            va=height,
+            fontsize=9,
+        )
     axes.set_aspect("equal")
-    axes.set_xlim(-1.15, 1.15)
-    axes.set_ylim(-1.25, 1.25)
+    axes.set_xlim(-1.1, 1.1)
+    axes.set_ylim(-1.2, 1.2)
     axes.axis("off")
     _explain_edges(axes, matrix, strongest)
     return figure, axes
@@ -185,7 +193,7 @@ def _along_a_sentence(
         side = 1 if matrix.values[i, j] > 0 else -1
         peaks[side] = max(peaks[side], height(i, j))
     up, down = peaks[1] + 0.25, peaks[-1] + 0.25
-    figure, axes = figure_for(ax, max(4.0, edge), up + down + 0.35)
+    figure, axes = figure_for(ax, max(4.0, edge), up + down + 0.5)
     _draw_edges(axes, matrix, strongest, arc)
     largest = max(map(abs, singles), default=0.0) if singles else 0.0
     for i, (x, name) in enumerate(zip(middles, matrix.names, strict=True)):
@@ -259,10 +267,7 @@ def _draw_nodes(
 
 
 def _explain_edges(
-    axes: Axes,
-    matrix: PairMatrix,
-    strongest: Sequence[tuple[int, int]],
-    columns: int = 2,
+    axes: Axes, matrix: PairMatrix, strongest: Sequence[tuple[int, int]]
 ) -> None:
     """Say below the picture what the colours mean and how strong the strongest are."""
     from matplotlib.lines import Line2D
@@ -283,7 +288,6 @@ def _explain_edges(
             handles=handles,
             loc="upper center",
             bbox_to_anchor=(0.5, 0),
-            ncols=columns,
             frameon=False,
             fontsize=8,
         )

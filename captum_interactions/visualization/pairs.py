@@ -122,7 +122,8 @@ def _mark_cells(
                 axes.text(
                     j,
                     i,
-                    signed(value),
+                    # Rounding errors are not worth three digits.
+                    signed(value if abs(value) > 1e-3 * largest else 0),
                     ha="center",
                     va="center",
                     fontsize=7,

@@ -130,6 +130,10 @@ def read_matrix(
         ValueError: If the matrix is not square and symmetric, there is no such example,
             output or order, or not one name per player.
     """
+    if order is not None and not isinstance(pairs, OrderedResult):
+        bad_value(
+            "order", "None here", order, "only MultiOrderInteraction has pairs by order"
+        )
     if isinstance(pairs, Tensor):
         return _bare(pairs, names)
     if isinstance(pairs, OrderedResult):
@@ -154,8 +158,6 @@ def read_matrix(
             "pass a tensor (n, n), or what ShapleyInteraction, MultiOrderInteraction, "
             "AndInteraction or AndOrInteraction return from `interactions`",
         )
-    if order is not None and not isinstance(pairs, OrderedResult):
-        bad_value("order", "None for this result", order, "only some are by order")
     return matrix._replace(names=shown_names(names, matrix.names))
 
 
