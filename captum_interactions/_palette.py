@@ -7,6 +7,7 @@ simulated colours; so do the colours of curves, which differ in their markers as
 
 from __future__ import annotations
 
+from colorsys import rgb_to_hls
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "SERIES",
     "diverging",
     "figure_for",
+    "hue",
     "open_frame",
     "sign_colour",
     "signed",
@@ -45,6 +47,17 @@ def sign_colour(value: float) -> str:
     if value == 0:
         return MUTED
     return POSITIVE if value > 0 else NEGATIVE
+
+
+def hue(colour: str) -> int:
+    """Return the hue of a colour in degrees, as style sheets count them.
+
+    Example:
+        >>> hue(POSITIVE), hue(NEGATIVE)
+        (202, 26)
+    """
+    channels = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return round(360 * rgb_to_hls(*channels)[0])
 
 
 def signed(value: float) -> str:

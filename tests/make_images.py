@@ -60,7 +60,7 @@ def _axes(count=1):
     figure = Figure(figsize=(4.8, 3.4), dpi=72)
     width = 0.72 / count
     return [
-        figure.add_axes([0.2 + k * width, 0.2, width * 0.95, 0.72])
+        figure.add_axes([0.2 + k * width, 0.3, width * 0.95, 0.64])
         for k in range(count)
     ]
 

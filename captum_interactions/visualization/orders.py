@@ -134,7 +134,7 @@ def plot_orders(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(_AXIS_LABELS[meaning])
     axes.set_ylabel(ylabel or "")
-    axes.legend(frameon=False, fontsize=8)
+    _legend_below(axes)
     open_frame(axes)
     return figure, axes
 
@@ -154,6 +154,25 @@ def _draw(axes: Axes, name: str, curve: _Curve, position: int) -> None:
         lw=1.6,
         label=name,
         zorder=2,
+    )
+
+
+def _legend_below(axes: Axes) -> None:
+    """A legend below the axis label, where it can't lie over a point."""
+    from matplotlib.transforms import ScaledTranslation
+
+    handles, labels = axes.get_legend_handles_labels()
+    below = ScaledTranslation(0, -34 / 72, axes.figure.dpi_scale_trans)
+    axes.legend(
+        handles,
+        labels,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        bbox_transform=axes.transAxes + below,
+        ncols=max(1, min(len(labels), 56 // (max(map(len, labels)) + 6))),
+        frameon=False,
+        fontsize=8,
+        borderaxespad=0,
     )
 
 
