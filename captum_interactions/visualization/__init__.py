@@ -4,7 +4,7 @@ Blue adds to the output (or works together), vermilion takes away (or works agai
 other), in every picture; the two differ to colour-blind readers. Captum's
 ``visualize_image_attr`` paints over images. Matplotlib is imported when a picture is
 drawn. Figures don't go through pyplot, so that nothing is registered there; in a
-notebook, leave the figure as the last expression.
+notebook, say ``%matplotlib inline`` and leave the figure as the last expression.
 """
 
 from captum_interactions.visualization.and_or import (

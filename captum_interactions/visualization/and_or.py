@@ -37,7 +37,7 @@ __all__ = [
 # OR is hatched wherever AND is filled: the colour is left to tell the sign.
 _FILLS = {"and": "", "or": "/////"}
 # Characters of a label before names are left out.
-_LABEL_LENGTH = 34
+_LABEL_LENGTH = 40
 _SIGNS = {"and": " ∧ ", "or": " \N{LOGICAL OR} "}
 
 
