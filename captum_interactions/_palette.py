@@ -1,4 +1,4 @@
-"""The colours of all pictures, and the figure they are drawn on.
+"""What all pictures share: colours, numbers, the figure, the place of the legend.
 
 Blue adds to the output and vermilion takes away, in every picture. The two differ to
 readers with any of the three kinds of colour blindness, which a test checks on
@@ -7,6 +7,7 @@ simulated colours; so do the colours of curves, which differ in their markers as
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from colorsys import rgb_to_hls
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ __all__ = [
     "diverging",
     "figure_for",
     "hue",
+    "legend_below",
     "open_frame",
     "sign_colour",
     "signed",
@@ -35,6 +37,8 @@ POSITIVE, NEGATIVE = "#0072b2", "#d55e00"
 INK, MUTED = "#222222", "#767676"
 SERIES = (POSITIVE, NEGATIVE, INK, "#cc79a7", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v")
+# Characters that fit into a row of a legend, and what a line or patch takes of them.
+_LEGEND_WIDTH, _HANDLE_WIDTH = 64, 6
 
 
 def sign_colour(value: float) -> str:
@@ -101,3 +105,28 @@ def figure_for(ax: Axes | None, width: float, height: float) -> tuple[Figure, Ax
 def open_frame(axes: Axes) -> None:
     """Leave only those two sides of the frame that carry ticks."""
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def legend_below(axes: Axes, handles: Sequence[Any] | None = None) -> None:
+    """Put the legend below the axis label, where it can't lie over a point.
+
+    Args:
+        axes: Axes with a label below.
+        handles: What to explain; ``None`` takes everything that has a label.
+    """
+    from matplotlib.transforms import ScaledTranslation
+
+    shown = axes.get_legend_handles_labels()[0] if handles is None else handles
+    widths = [len(str(handle.get_label())) + _HANDLE_WIDTH for handle in shown]
+    one_row = sum(widths) <= _LEGEND_WIDTH
+    below = ScaledTranslation(0, -34 / 72, axes.figure.dpi_scale_trans)
+    axes.legend(
+        handles=shown,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        bbox_transform=axes.transAxes + below,
+        ncols=len(shown) if one_row else max(1, _LEGEND_WIDTH // max(widths)),
+        frameon=False,
+        fontsize=8,
+        borderaxespad=0,
+    )

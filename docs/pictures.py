@@ -66,7 +66,7 @@ def a_sentence():
     cells = [c["source"] for c in notebook["cells"] if c["cell_type"] == "code"]
     tutorial = {}
     for cell in cells[:3]:  # imports, sentences, network
-        exec("".join(cell), tutorial)
+        exec("".join(line for line in cell if not line.startswith("%")), tutorial)
     words = SENTENCE.split()
     return log_odds(tutorial["model"]), tutorial["encode"](words), words
 
@@ -151,7 +151,7 @@ def main():
         for name, (figure, _) in draw():
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", dpi=85)
-            small = Image.open(buffer).convert("RGB").quantize(96)
+            small = Image.open(buffer).convert("RGB").quantize(200)
             small.save(OUT / f"{name}.png", optimize=True)
 
 

@@ -8,11 +8,11 @@ notebook, say ``%matplotlib inline`` and leave the figure as the last expression
 """
 
 from captum_interactions.visualization.and_or import (
-    plot_and_or_graph,
     plot_order_strength,
     plot_sorted_interactions,
     plot_strongest,
 )
+from captum_interactions.visualization.graph import plot_and_or_graph
 from captum_interactions.visualization.images import (
     plot_coalitions_on_image,
     plot_pairs_on_image,

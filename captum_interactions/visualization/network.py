@@ -18,7 +18,7 @@ from captum_interactions._palette import (
     sign_colour,
     signed,
 )
-from captum_interactions.visualization.images import centres_of_players, show_grey
+from captum_interactions.visualization.pixels import centres_of_players, show_grey
 from captum_interactions.visualization.reading import (
     PairMatrix,
     check_image,

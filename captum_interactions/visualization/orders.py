@@ -15,6 +15,7 @@ from captum_interactions._palette import (
     MUTED,
     SERIES,
     figure_for,
+    legend_below,
     open_frame,
 )
 from captum_interactions.visualization.reading import OrderedResult, pick_index
@@ -122,19 +123,19 @@ def plot_orders(
     else:
         read = _named_curves(curves, orders, errors or {}, band)
     figure, axes = figure_for(ax, 5.2, 3.2)
+    for position, (name, curve) in enumerate(read.items()):
+        _draw(axes, name, curve, position)
     for name, reference in (references or {}).items():
         curve = _read_curve(name, reference, orders or next(iter(read.values())).orders)
         axes.plot(
             curve.orders, curve.middle, "--", color=MUTED, lw=1.3, label=name, zorder=1
         )
-    for position, (name, curve) in enumerate(read.items()):
-        _draw(axes, name, curve, position)
     if any(float(curve.middle.min()) < 0 for curve in read.values()):
         axes.axhline(0, color=INK, lw=0.8, zorder=1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(_AXIS_LABELS[meaning])
     axes.set_ylabel(ylabel or "")
-    _legend_below(axes)
+    legend_below(axes)
     open_frame(axes)
     return figure, axes
 
@@ -154,25 +155,6 @@ def _draw(axes: Axes, name: str, curve: _Curve, position: int) -> None:
         lw=1.6,
         label=name,
         zorder=2,
-    )
-
-
-def _legend_below(axes: Axes) -> None:
-    """A legend below the axis label, where it can't lie over a point."""
-    from matplotlib.transforms import ScaledTranslation
-
-    handles, labels = axes.get_legend_handles_labels()
-    below = ScaledTranslation(0, -34 / 72, axes.figure.dpi_scale_trans)
-    axes.legend(
-        handles,
-        labels,
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0),
-        bbox_transform=axes.transAxes + below,
-        ncols=max(1, min(len(labels), 56 // (max(map(len, labels)) + 6))),
-        frameon=False,
-        fontsize=8,
-        borderaxespad=0,
     )
 
 
