@@ -1,10 +1,11 @@
 """Training digits networks with the interaction loss and the steering losses.
 
-Run: python benchmarks/interaction_loss.py (about three minutes on one thread).
+Run: python benchmarks/interaction_loss.py (about ten minutes on one thread).
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 
 import torch
@@ -12,6 +13,7 @@ from models import digits, digits_cnn, digits_network
 from timing import describe, in_turns, milliseconds, ratio
 from torch.nn.functional import cross_entropy
 
+from captum_interactions.functional import multi_order_interaction
 from captum_interactions.games import ModelGame, grid_mask, log_odds
 from captum_interactions.losses import (
     InteractionLoss,
@@ -19,7 +21,6 @@ from captum_interactions.losses import (
     interaction_strength,
     steering_weights,
 )
-from captum_interactions.robust import cutout_expectation
 
 SEEDS = (0, 1, 2)
 WEIGHTS = (0.0, 0.1, 1.0, 10.0, 100.0)
@@ -27,11 +28,11 @@ LAYER = "1"  # the ReLU behind the first convolution: 512 units
 TRAINING_IMAGES = 200
 
 
-def fit(seed, x, y, weight=0.0, dropout=0.0, epochs=50, batch=50):
+def fit(seed, x, y, weight=0.0, dropout=0.0, epochs=60, batch=50):
     """Train one network; warm-up as in the paper."""
     net = digits_network(seed, dropout)
     generator = torch.Generator().manual_seed(seed)
-    criterion = InteractionLoss(net, LAYER, n_contexts=2, warmup=5, generator=generator)
+    criterion = InteractionLoss(net, LAYER, n_contexts=4, warmup=5, generator=generator)
     order = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(net.parameters(), 2e-3)
     torch.manual_seed(seed)
@@ -61,7 +62,7 @@ def over_lambda(x, y, held_out, truth):
         for seed in SEEDS:
             net = fit(seed, x, y, **options)
             strength = interaction_strength(
-                net, x[:6], y[:6], LAYER, pairs=50, n_contexts=60
+                net, x[:20], y[:20], LAYER, pairs=100, n_contexts=200
             )
             raw.append(strength.raw)
             with torch.no_grad():
@@ -86,57 +87,75 @@ def spread(values):
 
 
 def steered(x, y, held_out, truth):
-    """Where steering moves the strength of the mean interaction of each order."""
+    """Where steering moves the curves over context sizes m; exact, all pairs."""
     cells, n = grid_mask(8, 8, 4), 16
-    presets = {
-        "none": None,
-        "suppress(0, .5)": (0.0, 0.5, "suppress"),
-        "encourage(.3, .7)": (0.3, 0.7, "encourage"),
-        "suppress(.7, 1)": (0.7, 1.0, "suppress"),
+    settings = {
+        "none": (None, 1.0),
+        "encourage(.3, .7)": ((0.3, 0.7, "encourage"), 1.0),
+        "the same, times 10": ((0.3, 0.7, "encourage"), 10.0),
+        "suppress(0, .5)": ((0.0, 0.5, "suppress"), 1.0),
+        "suppress(.7, 1)": ((0.7, 1.0, "suppress"), 1.0),
     }
     print(
-        "\nSteering on 4 by 4 cells: share of each order in Σ_m |mean I^(m)|, m = 0..14"
+        "\nSteering on 4 by 4 cells, log-odds of 8 held-out images, three seeds.\n"
+        "  mean: mean of I^(m) over pairs; J: share of each m in the mean |I^(m)|"
     )
-    for name, preset in presets.items():
-        shares, accuracy = [], []
+    for name, (preset, weight) in settings.items():
+        means, shares, accuracy = [], [], []
         for seed in SEEDS:
-            net = digits_network(seed)
-            optimiser = torch.optim.Adam(net.parameters(), 2e-3)
-            order = torch.Generator().manual_seed(seed)
-            criterion = preset and OrderSteeringLoss(
-                net, *preset, feature_mask=cells, generator=order
-            )
-            for _ in range(400):
-                rows = torch.randint(len(x), (64,), generator=order)
-                optimiser.zero_grad()
-                loss = cross_entropy(net(x[rows]), y[rows])
-                if criterion:
-                    loss = loss + criterion(x[rows], y[rows])
-                loss.backward()
-                optimiser.step()
-            net.eval()
-            shares.append(order_shares(net, held_out[:40], truth[:40], cells))
+            net = steer(seed, x, y, preset, weight, cells)
+            mean, share = order_curves(net, held_out[:8], truth[:8], cells)
+            means.append(mean)
+            shares.append(share)
             with torch.no_grad():
-                accuracy.append((net(held_out).argmax(1) == truth).double().mean())
-        mean = torch.stack(shares).mean(0)
-        peak = ""
+                right = net(held_out).argmax(1) == truth
+            accuracy.append(right.double().mean().item())
+        predicted = ""
         if preset:
-            top = int(steering_weights(n, *criterion.sizes(n)).argmax())
-            peak = f"; exact weights peak at m = {top}"
-        centre = (mean * torch.arange(n - 1)).sum()
-        print(
-            f"  {name:<18}" + " ".join(f"{v:.2f}" for v in mean.tolist())
-            + f"  centre {centre:.1f}, accuracy "
-            f"{torch.stack(accuracy).mean():.3f}{peak}"
-        )  # fmt: skip
+            sizes = (math.floor(part * n) for part in preset[:2])
+            top = int(steering_weights(n, *sizes).argmax())
+            predicted = f", weights peak at m = {top}"
+        print(f"  {name}: accuracy {spread(accuracy)}{predicted}")
+        for label, curves in (("mean", means), ("J", shares)):
+            peaks = [int(curve.argmax()) for curve in curves]
+            centres = [
+                float((curve.abs() * torch.arange(n - 1)).sum() / curve.abs().sum())
+                for curve in curves
+            ]
+            curve = torch.stack(curves).mean(0)
+            print(
+                f"    {label:<5}" + " ".join(f"{v:6.3f}" for v in curve.tolist())
+                + f"  peaks {peaks}, centre {spread(centres)}"
+            )  # fmt: skip
 
 
-def order_shares(net, x, y, cells):
-    """|mean over images and all pairs of I^(m)|, over its sum (log-odds)."""
-    games = ModelGame(log_odds(net), x, target=y, feature_mask=cells)
-    curve = cutout_expectation(games, n_samples=400).values
-    strength = curve.diff(n=2).abs().mean(0)
-    return strength / strength.sum()
+def steer(seed, x, y, preset, weight, cells, steps=800):
+    """Train one network with a steering loss beside the cross entropy."""
+    net = digits_network(seed)
+    optimiser = torch.optim.Adam(net.parameters(), 2e-3)
+    order = torch.Generator().manual_seed(seed)
+    criterion = preset and OrderSteeringLoss(
+        net, *preset, feature_mask=cells, generator=order
+    )
+    for _ in range(steps):
+        rows = torch.randint(len(x), (64,), generator=order)
+        optimiser.zero_grad()
+        loss = cross_entropy(net(x[rows]), y[rows])
+        if criterion:
+            loss = loss + weight * criterion(x[rows], y[rows])
+        loss.backward()
+        optimiser.step()
+    return net.eval()
+
+
+def order_curves(net, x, y, cells):
+    """Mean of I^(m) over images and pairs, and the shares of mean |I^(m)|."""
+    table = ModelGame(log_odds(net), x, target=y, feature_mask=cells).table()
+    pairs = multi_order_interaction(table)
+    n = pairs.shape[-1]
+    values = pairs[..., ~torch.eye(n, dtype=torch.bool)]
+    strength = values.abs().mean((0, -1))
+    return values.mean((0, -1)), strength / strength.sum()
 
 
 def cost(net, x, y):

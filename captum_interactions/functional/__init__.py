@@ -39,15 +39,17 @@ from captum_interactions.functional.moebius import (
 )
 from captum_interactions.functional.multi_order import (
     multi_order_interaction,
+    multi_order_shapley,
+    order_utility,
+    size_means,
+)
+from captum_interactions.functional.multi_order_terms import (
     multi_order_interaction_from_and,
     multi_order_interaction_from_or,
     multi_order_interaction_from_terms,
-    multi_order_shapley,
     multi_order_shapley_from_and,
     multi_order_shapley_from_or,
     multi_order_shapley_from_terms,
-    order_utility,
-    size_means,
 )
 from captum_interactions.functional.multivariate import (
     block_interactions,

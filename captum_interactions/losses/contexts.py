@@ -107,8 +107,11 @@ class _MaskedCopies(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(kept, a, b)
         rows = features.new_empty(4, *kept.shape)
-        torch.where(kept, features, absent, out=rows[3])
-        rows[:3] = rows[3]
+        bits = _bits(kept, features.dtype)
+        present, absent = features.view(bits.dtype), absent.view(bits.dtype)
+        bits &= present ^ absent
+        bits ^= absent
+        rows[:] = bits.view(features.dtype)
         for quarters, group in ((rows[:2], a), (rows[::2], b)):
             present = features[:, group].expand(*quarters.shape[:-1], -1)
             quarters.index_copy_(-1, group, present)
@@ -118,7 +121,36 @@ class _MaskedCopies(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad,) = grads
         kept, a, b = ctx.saved_tensors
-        total = torch.where(kept, grad.sum(0), 0).sum(0)
+        total = _Kept.apply(grad.sum(0), kept).sum(0)
         total = total.index_add(1, a, grad[:2, ..., a].sum((0, 1)))
         total = total.index_add(1, b, grad[::2, ..., b].sum((0, 1)))
         return total, None, None, None, None
+
+
+class _Kept(torch.autograd.Function):
+    """Zero where not kept."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, kept: Tensor) -> Tensor:
+        ctx.save_for_backward(kept)
+        bits = _bits(kept, values.dtype)
+        bits &= values.view(bits.dtype)
+        return bits.view(values.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (grad,) = grads
+        (kept,) = ctx.saved_tensors
+        return _Kept.apply(grad, kept), None
+
+
+def _bits(kept: Tensor, dtype: torch.dtype) -> Tensor:
+    """All bits set where kept, none elsewhere, in words of the size of ``dtype``.
+
+    Choosing by them is exact for any number, infinities and NaN too, and on a CPU an
+    order of magnitude faster than ``torch.where``, which branches on random bits.
+    """
+    words = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[
+        dtype.itemsize
+    ]
+    return kept.to(words).neg_()

@@ -15,7 +15,7 @@ from captum_interactions.functional import (
     or_reconstruction,
     zeta,
 )
-from captum_interactions.functional.and_or_admm import _KroneckerPower, _SplitProblem
+from captum_interactions.functional.and_or_problems import KroneckerPower, SplitProblem
 from captum_interactions.functional.and_or_split import _or_adjoint
 from tests import reference
 from tests.planted import linear_program, planted_table, planted_terms
@@ -233,12 +233,12 @@ def test_kronecker_power_is_the_dense_one(n, random_table):
     for _ in range(n):  # one player at a time, rotating the axes
         expected = expected.reshape(2, 3, 2, -1)
         expected = torch.einsum("ij,abjk->abki", factor, expected)
-    assert torch.allclose(_KroneckerPower(factor, n)(x), expected.reshape(2, 3, -1))
+    assert torch.allclose(KroneckerPower(factor, n)(x), expected.reshape(2, 3, -1))
 
 
 def test_projection_is_the_nearest_point(random_table):
     table = random_table(4)
-    problem = _SplitProblem(table.unsqueeze(0))
+    problem = SplitProblem(table.unsqueeze(0))
     point = random_table(4, 1, 2)
     near = problem.project(point)
     # On the subspace: a chosen, b what is left of the game.

@@ -151,6 +151,32 @@ def test_masked_copies_are_the_general_masking(baseline):
     )
 
 
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, torch.float32, torch.bfloat16, torch.int64, torch.bool]
+)
+def test_masking_chooses_and_does_not_multiply(dtype):
+    plan = draw(8, 3, 5, alpha=0.2)
+    features = torch.randn(3, 8).mul(9).to(dtype)
+    absent = torch.zeros(1, 8, dtype=dtype)
+    if dtype.is_floating_point:
+        features[0] = torch.tensor([torch.nan, torch.inf, -torch.inf, -0.0] * 2)
+    got = masked_copies(features, absent[0], plan)
+    players = Players.from_feature_mask(None, (features,))
+    (expected,) = MaskedInputs((features,), (absent,), players).rows(plan.masks())
+    assert got.dtype == dtype
+    assert_close(got, expected, rtol=0, atol=0, equal_nan=True)
+
+
+def test_infinite_gradients_of_absent_units_do_not_count():
+    plan = draw(8, 1, 1, alpha=0.2, rate=(1.0, 1.0))  # only A and B are ever present
+    features = torch.ones(1, 8, requires_grad=True)
+    rows = masked_copies(features, torch.zeros(8), plan)
+    rows.backward(torch.full_like(rows, torch.inf))
+    groups = torch.cat([plan.a, plan.b])
+    assert features.grad[0, groups].isinf().all()
+    assert int((features.grad == 0).sum()) == 8 - len(groups)
+
+
 def test_context_sizes_are_uniform():
     # Shapley's weights: P(|S| = s) = 1/(n−1) on the n − 2 other units.
     plan = draw(6, 2, 20_000, alpha=0.01)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
 from torch import nn
+from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
 
+from captum_interactions.functional import multi_order_interaction
+from captum_interactions.games import ModelGame, grid_mask, log_odds
 from captum_interactions.losses import OrderSteeringLoss, steering_weights
 from tests import reference
 from tests.losses.models import Function, conv_net
@@ -91,6 +97,54 @@ def test_statistics_modes_and_random_state_are_left_alone():
     assert torch.equal(torch.get_rng_state(), before)
     assert all(module.training for module in net.modules())
     assert net.conv.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_encouraging_moves_the_peak_to_where_the_weights_have_theirs(seed):
+    predicted = int(steering_weights(8, 2, 5).argmax())
+    assert predicted == 1
+    _, plain_strength = trained_on_digits(seed)
+    assert plain_strength.argmax() == 6
+    mean, strength = trained_on_digits(seed, (0.3, 0.7, "encourage"))
+    assert mean.argmax() == strength.argmax() == predicted
+
+
+def test_suppressing_lowers_what_the_weights_weigh():
+    weights = steering_weights(8, 5, 8)
+    plain, _ = trained_on_digits(0)
+    mean, _ = trained_on_digits(0, (0.7, 1, "suppress"))
+    assert (weights @ mean).abs() < 0.25 * (weights @ plain).abs()
+
+
+@functools.cache
+def trained_on_digits(seed, preset=None):
+    """Mean and mean strength over pairs of I^(m), m = 0..6, of a small network."""
+    data = load_digits()
+    x = torch.tensor(data.data).float() / 16
+    labels = torch.tensor(data.target)
+    blocks = grid_mask(8, 8, 4).flatten()[None] // 2  # eight players
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    generator = torch.Generator().manual_seed(seed)
+    criterion = preset and OrderSteeringLoss(
+        net, *preset, feature_mask=blocks, generator=generator
+    )
+    optimiser = torch.optim.Adam(net.parameters(), 5e-3)
+    for _ in range(300):
+        rows = torch.randint(1200, (64,), generator=generator)
+        optimiser.zero_grad()
+        loss = cross_entropy(net(x[rows]), labels[rows])
+        if criterion:
+            loss = loss + criterion(x[rows], labels[rows])
+        loss.backward()
+        optimiser.step()
+    held_out = slice(1200, 1220)
+    game = ModelGame(
+        log_odds(net), x[held_out], target=labels[held_out], feature_mask=blocks
+    )
+    i, j = torch.triu_indices(8, 8, 1)
+    pairs = multi_order_interaction(game.table())[..., i, j]
+    return pairs.mean((0, -1)), pairs.abs().mean((0, -1))
 
 
 def test_sizes_are_not_rounded_down_by_float_error():

@@ -35,6 +35,19 @@ def test_mean_interaction_is_that_of_all_pairs(table):
     assert_close(mean_interaction(TableGame(table)).item(), expected, **CLOSE)
 
 
+def test_mean_interaction_is_that_of_shapiq(random_table):
+    shapiq = pytest.importorskip("shapiq")
+    n, table = 6, random_table(6)
+    weights = 2 ** torch.arange(n)
+    computer = shapiq.ExactComputer(
+        lambda masks: table[(torch.as_tensor(masks).long() * weights).sum(-1)].numpy(),
+        n_players=n,
+    )
+    pairs = computer("SII", order=2)
+    mean = sum(pairs[i, j] for i in range(n) for j in range(i)) / (n * (n - 1) / 2)
+    assert_close(mean_interaction(TableGame(table)).item(), mean, **CLOSE)
+
+
 @pytest.mark.parametrize("n", [2, 4, 7])
 def test_interactions_of_units_are_row_means(n, random_table):
     table = random_table(n, 3)
