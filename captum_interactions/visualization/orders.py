@@ -168,7 +168,9 @@ def _strongest_pairs(
     errors = result.std_error
     names, n = result.players.names, len(result.players)
     i, j = torch.triu_indices(n, n, offset=1)
-    strength = values.abs().mean(0)[i, j].nan_to_num()
+    asked = values.isfinite().all(0)[i, j]  # the others are NaN
+    i, j = i[asked], j[asked]
+    strength = values.abs().mean(0)[i, j]
     found = {}
     for p in strength.argsort(descending=True, stable=True)[:k].tolist():
         pair = (..., i[p], j[p])

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_pairs"]
 
-# Beyond this many players the numbers in the cells would no longer be legible.
-_NUMBERED = 8
+# Beyond this many players the numbers in the cells would no longer be legible, and
+# beyond this many some of their names are left out.
+_NUMBERED, _NAMED = 8, 40
 
 
 def plot_pairs(
@@ -79,15 +80,17 @@ def plot_pairs(
     picture = axes.imshow(cells.numpy(), cmap=diverging(), vmin=-largest, vmax=largest)
     _mark_cells(axes, cells, matrix, largest, own is not None)
     turned = max(map(len, matrix.names)) > 3
+    written = range(0, n, -(-n // _NAMED))
+    names = [matrix.names[i] for i in written]
     axes.set_xticks(
-        range(n),
-        matrix.names,
+        written,
+        names,
         fontsize=8,
         rotation=45 if turned else 0,
         ha="right" if turned else "center",
         rotation_mode="anchor" if turned else "default",
     )
-    axes.set_yticks(range(n), matrix.names, fontsize=8)
+    axes.set_yticks(written, names, fontsize=8)
     edges = [i - 0.5 for i in range(1, n)]
     axes.vlines(edges, -0.5, n - 0.5, colors="white", lw=1)
     axes.hlines(edges, -0.5, n - 0.5, colors="white", lw=1)

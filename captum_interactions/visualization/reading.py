@@ -141,7 +141,7 @@ def read_matrix(
     elif isinstance(pairs, IndexedResult):
         values = _pick(pairs.interaction_index(), 2, example, output)
         matrix = PairMatrix(values, None, pairs.players.names, pairs.players, "I(i,j)")
-    elif isinstance(pairs, PairResult):
+    elif isinstance(pairs, PairResult) and _has_pairs(pairs):
         errors = pairs.std_error
         matrix = PairMatrix(
             _pick(pairs.values, 2, example, output),
@@ -224,6 +224,11 @@ def _bare(values: Tensor, names: Sequence[str] | None) -> PairMatrix:
     n = len(values)
     shown = shown_names(names, tuple(map(str, range(n))))
     return PairMatrix(values, None, shown, None, "I(i,j)")
+
+
+def _has_pairs(result: PairResult) -> bool:
+    n = len(result.players)
+    return tuple(result.values.shape[-2:]) == (n, n)
 
 
 def _by_order(

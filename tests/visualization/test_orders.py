@@ -94,6 +94,14 @@ def test_a_result_shows_its_strongest_pairs(result):
     assert torch.allclose(high - low, width.double(), atol=1e-6)
 
 
+def test_pairs_that_were_not_asked_for_are_left_out():
+    some = MultiOrderInteraction(Mlp(5)).interactions(
+        double(1, 5), target=1, pairs=[(0, 1), (2, 4)]
+    )
+    assert set(lines(plot_orders(some)[1])) >= {"{0, 1}", "{2, 4}"}
+    assert len(plot_orders(some)[1].get_legend().get_texts()) == 2
+
+
 def test_the_axis_says_what_an_order_is():
     says = [
         plot_orders({"a": CURVE}, meaning=meaning)[1].get_xlabel()

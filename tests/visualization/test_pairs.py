@@ -105,6 +105,12 @@ def test_numbers_stop_where_they_are_no_longer_legible():
     assert len(plot_pairs(torch.ones(9, 9))[1].texts) == 0
 
 
+def test_names_are_thinned_out_where_they_would_overlap():
+    _, axes = plot_pairs(torch.zeros(41, 41))
+    assert list(axes.get_xticks()) == list(axes.get_yticks()) == list(range(0, 41, 2))
+    assert axes.get_xticklabels()[1].get_text() == "2"
+
+
 def edges(axes):
     """Colour, width and end points of what joins two players."""
     return [
@@ -237,6 +243,7 @@ def test_axes_can_be_given(result, on_image):
 
 def test_nothing_to_draw_is_no_error():
     assert plot_pairs(torch.zeros(2, 2))[1].images[0].get_clim() == (-1, 1)
+    plot_pairs(torch.zeros(1, 1))[0].canvas.draw()
     axes = plot_network(torch.zeros(2, 2))[1]
     assert not axes.lines
     assert axes.get_legend() is None
@@ -246,6 +253,13 @@ def test_nothing_to_draw_is_no_error():
     ("call", "error", "message"),
     [
         (lambda r, x: plot_pairs([1]), TypeError, "`pairs` must be a matrix or a resu"),
+        (
+            lambda r, x: plot_pairs(
+                InteractionTree(Mlp(4)).interactions(double(1, 4), target=1)
+            ),
+            TypeError,
+            "got InteractionTreeResult; pass a tensor",
+        ),
         (lambda r, x: plot_pairs(torch.ones(2, 3)), ValueError, r"got shape \(2, 3\)"),
         (
             lambda r, x: plot_pairs(torch.tensor([[0.0, 1], [2, 0]])),
