@@ -16,7 +16,7 @@ extensions = [
     "sphinx.ext.viewcode",
 ]
 html_theme = "furo"
-html_title = project
+html_title = "captum interactions"  # the sidebar breaks it at the space
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3

@@ -141,7 +141,7 @@ class MultivariateInteraction(AbstractInteractionAttribution):
                 12 members.
             n_samples: Budget of coalitions evaluated per example. If it holds all
                 contexts, the values are exact; with A = N there is a single context,
-                and n(n+1)/2 + 1 coalitions suffice.
+                and n(n+3)/2 + 1 coalitions suffice.
             method: ``"exact"`` evaluates all 2**n coalitions; ``"sampled"`` takes
                 ``n_samples`` of them; ``"learned"`` learns the probabilities of
                 boundaries instead of finding the best partition, on the values of
