@@ -37,7 +37,8 @@ def _panels(count: int, ax: Sequence[Axes] | None) -> tuple[Figure, list[Axes]]:
         return figure, list(ax)
     columns = min(4, count)
     rows = -(-count // columns)
-    figure = Figure(figsize=(2.4 * columns, 2.65 * rows), layout="constrained")
+    figure = Figure(figsize=(2.4 * columns, 2.7 * rows))
+    figure.set_layout_engine("constrained", h_pad=0.08)
     grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for axes in grid[count:]:
         axes.axis("off")
