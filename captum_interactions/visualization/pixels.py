@@ -50,7 +50,7 @@ def paint(
         show_grey(axes, torch.ones(3, *total.shape) if image is None else image)
         return
     visualization.visualize_image_attr(
-        total.unsqueeze(-1).numpy(),
+        (total / own).unsqueeze(-1).numpy(),  # it warns of values below 1e-5
         None if image is None else _as_colours(image),
         method="heat_map" if image is None else "blended_heat_map",
         sign="all",
@@ -60,7 +60,7 @@ def paint(
         plt_fig_axis=(axes.figure, axes),
         use_pyplot=False,
     )
-    if largest is not None:  # Captum has divided by the panel's own largest value.
+    if largest is not None:
         axes.images[-1].set_clim(-largest / own, largest / own)
 
 

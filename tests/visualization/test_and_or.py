@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from matplotlib.colors import to_rgba
@@ -148,6 +150,17 @@ def test_image_overlay_paints_the_members(image_result):
         assert (painted[inside] != 0).all()
         assert (painted[~inside] == 0).all()
     figure.canvas.draw()
+
+
+def test_small_interactions_are_painted_like_large_ones(image_result):
+    image, result = image_result
+    small = replace(result, parts=1e-9 * result.parts)
+    pictures = [
+        plot_coalitions_on_image(r, image[0], k=2)[1][0].images[-1]
+        for r in (result, small)
+    ]
+    assert torch.equal(*(torch.tensor(p.get_array().data) for p in pictures))
+    assert pictures[0].get_clim() == pytest.approx(pictures[1].get_clim())
 
 
 def test_image_panels_can_be_given(image_result):
