@@ -1,0 +1,1 @@
+"""Parts of ``benchmarks/decks.py``: what the slides say, computed or measured."""
