@@ -36,8 +36,9 @@ from torch import nn
 
 from captum_interactions import AndInteraction
 from captum_interactions.games import log_odds
+from captum_interactions.visualization import plot_strongest
 
-BLUE, ORANGE, GREEN = "#0072b2", "#e69f00", "#009e73"  # safe for colour-blind readers
+METHODS = "#e69f00", "#009e73", "#0072b2"  # safe for colour-blind readers
 
 
 def train():
@@ -129,7 +130,7 @@ def draw(values, result, names, path):
     left, right = figure.subplots(1, 2, width_ratios=[1.1, 1])
     rows = np.arange(len(names))
     for offset, (name, v), colour in zip(
-        (-0.27, 0, 0.27), values.items(), (ORANGE, GREEN, BLUE), strict=True
+        (-0.27, 0, 0.27), values.items(), METHODS, strict=True
     ):
         left.barh(rows + offset, v[0].numpy(), height=0.25, color=colour, label=name)
     left.set_yticks(rows, names)
@@ -138,18 +139,10 @@ def draw(values, result, names, path):
     left.set_title("How much did each property matter?", loc="left")
     left.set_xlabel("attribution (log-odds)")
     left.legend(frameon=False, fontsize=8)
-    best = result.top_k(10, min_order=2)[0]
-    labels = [" & ".join(interaction.names) for interaction in best]
-    strengths = [interaction.value for interaction in best]
-    colours = [BLUE if value > 0 else ORANGE for value in strengths]
-    right.barh(labels, strengths, color=colours)
-    right.tick_params(axis="y", labelsize=8)
-    right.invert_yaxis()
-    right.axvline(0, color="black", linewidth=0.8)
+    plot_strongest(result.top_k(10, min_order=2)[0], ax=right)
     right.set_title("Which ones worked together?", loc="left")
     right.set_xlabel("AND interaction I(S) (log-odds)")
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
+    left.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)
     print(f"\nsaved {path}")
 

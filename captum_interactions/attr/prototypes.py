@@ -7,6 +7,7 @@ partition at B_min that contribute negatively speak against it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import torch
 from captum.attr import visualization
 
 from captum_interactions._checks import bad_value
+from captum_interactions._palette import NEGATIVE, POSITIVE, hue
 from captum_interactions.attr.multivariate_result import (
     Block,
     MultivariateInteractionResult,
@@ -92,8 +94,10 @@ def prototype_records(
     Returns:
         Two records: the partition at B_max, whose attribution label is the predicted
         class, and the one at B_min, labelled with the true class. Each block is one
-        piece of text, shaded by its value: green towards the prediction, red against.
-        The score is the sum over the blocks of that colour.
+        piece of text, shaded by its value (Captum paints green towards the prediction
+        and red against it; :func:`visualize_prototypes` paints blue and vermilion,
+        which differ to colour-blind readers). The score is the sum over the blocks of
+        that colour.
 
     Raises:
         ValueError: If there is no such example or output, or not one word per player.
@@ -141,11 +145,31 @@ def visualize_prototypes(
 ) -> Any:
     """Show the two partitions as coloured text in a notebook.
 
+    Blue pushes towards the prediction, vermilion against it.
+
     Arguments are those of :func:`prototype_records`.
 
     Returns:
-        Captum's HTML object, which is also displayed.
+        Captum's HTML object in our colours, which is also displayed.
     """
-    return visualization.visualize_text(
-        prototype_records(result, words, predicted, true, probability, example, output)
+    from IPython.display import HTML, display
+    from IPython.utils.capture import capture_output
+
+    records = prototype_records(
+        result, words, predicted, true, probability, example, output
+    )
+    with capture_output():  # Captum displays it in its own colours.
+        page = visualization.visualize_text(records)
+    recoloured = HTML(_recoloured(page.data))
+    display(recoloured)
+    return recoloured
+
+
+def _recoloured(page: str) -> str:
+    """Captum's green and red become the palette's hues, as light as they were."""
+    hues = {"120": hue(POSITIVE), "0": hue(NEGATIVE)}
+    return re.sub(
+        r"(background-color:\s*hsl\()(120|0),",
+        lambda found: f"{found[1]}{hues[found[2]]},",
+        page,
     )

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from captum_interactions._palette import MUTED, figure_for, sign_colour, signed
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["plot_tree"]
 
-# Blue and vermilion are told apart by colour-blind readers as well.
-_TOGETHER, _AGAINST, _NEITHER = "#0072b2", "#d55e00", "#888888"
 # Interactions below this part of the strongest are drawn as none.
 _FAINT = 1e-3
 
 
-def plot_tree(root: Any, words: Sequence[str], ax: Axes | None = None) -> Axes:
+def plot_tree(
+    root: Any, words: Sequence[str], ax: Axes | None = None
+) -> tuple[Figure, Axes]:
     """Draw a tree: words below in the order of its leaves, merges above them.
 
     Args:
@@ -25,15 +28,12 @@ def plot_tree(root: Any, words: Sequence[str], ax: Axes | None = None) -> Axes:
         ax: Where to draw; ``None`` makes a figure that fits the sentence.
 
     Returns:
-        The axes that were drawn on.
+        The figure and its axes.
     """
     nodes = list(root)
     leaves = [node for node in nodes if not node.children]
-    if ax is None:
-        from matplotlib import pyplot as plt
-
-        width = max(5.0, 0.5 + sum(_room(words[leaf.span[0]]) for leaf in leaves))
-        _, ax = plt.subplots(figsize=(width, 1.6 + 0.42 * _height(root)))
+    width = max(5.0, 0.2 + sum(_room(words[leaf.span[0]]) for leaf in leaves))
+    figure, ax = figure_for(ax, width, 0.8 + 0.4 * _height(root))
     place = _place_leaves(leaves, words)
     strongest = max(abs(node.b_between) for node in nodes) or 1.0
     for node in nodes:
@@ -46,7 +46,7 @@ def plot_tree(root: Any, words: Sequence[str], ax: Axes | None = None) -> Axes:
     ax.set_xlim(-0.1, right + 0.1)
     ax.set_ylim(-0.75, _height(root) + 0.2)
     ax.set_axis_off()
-    return ax
+    return figure, ax
 
 
 def _room(word: str) -> float:
@@ -79,9 +79,7 @@ def _draw_merge(
     (x0, y0), (x1, y1) = (place[child.span] for child in node.children)
     y = float(_height(node))
     strength = abs(node.b_between) / strongest
-    colour = _TOGETHER if node.b_between >= 0 else _AGAINST
-    if strength < _FAINT:
-        colour = _NEITHER
+    colour = MUTED if strength < _FAINT else sign_colour(node.b_between)
     ax.plot(
         [x0, x0, x1, x1],
         [y0, y, y, y1],
@@ -96,7 +94,7 @@ def _draw_merge(
     ax.text(
         middle,
         y - 0.1,
-        "0" if strength < _FAINT else f"{node.b_between:+.2g}",
+        "0" if strength < _FAINT else signed(node.b_between),
         ha="center",
         va="top",
         fontsize=8,
@@ -107,7 +105,6 @@ def _draw_merge(
 
 
 def _draw_word(ax: Axes, leaf: Any, word: str, x: float, largest: float) -> None:
-    colour = _TOGETHER if leaf.phi >= 0 else _AGAINST
     ax.text(
         x,
         -0.12,
@@ -117,7 +114,7 @@ def _draw_word(ax: Axes, leaf: Any, word: str, x: float, largest: float) -> None
         fontsize=10,
         zorder=5,
         bbox={
-            "facecolor": colour,
+            "facecolor": sign_colour(leaf.phi),
             "alpha": 0.45 * abs(leaf.phi) / largest,
             "edgecolor": "none",
             "boxstyle": "round,pad=0.25",

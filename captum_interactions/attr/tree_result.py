@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import networkx
     import shapiq
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["InteractionNode", "InteractionTreeResult"]
 
@@ -285,12 +286,12 @@ class InteractionTreeResult(InteractionResult):
         output: tuple[int, ...] = (),
         words: Sequence[str] | None = None,
         ax: Axes | None = None,
-    ) -> Axes:
+    ) -> tuple[Figure, Axes]:
         """Draw one tree: the sentence below, merges above it.
 
-        Lines are blue where the two sides cooperate and orange where they work against
-        each other, the stronger the wider; numbers are ``b_between``. Words are shaded
-        by their Shapley values.
+        Lines are blue where the two sides work together and vermilion where they work
+        against each other, the stronger the wider; numbers are ``b_between``. Words are
+        shaded by their Shapley values.
 
         Args:
             example: Which example.
@@ -299,7 +300,7 @@ class InteractionTreeResult(InteractionResult):
             ax: Where to draw; ``None`` makes a figure that fits the sentence.
 
         Returns:
-            The axes that were drawn on.
+            The figure and its axes; nothing is shown.
 
         Raises:
             ValueError: If there is no such example or output, or not one word per

@@ -51,8 +51,11 @@ def test_captum_draws_them(result, capsys):
     pytest.importorskip("IPython")
     html = visualize_prototypes(result, WORDS, "negative", "positive", 0.8)
     assert "not bad" in html.data
-    assert "hsl(0, 75%, 68%)" in html.data
-    assert "hsl(120, 75%, 50%)" in html.data
+    assert "hsl(26, 75%, 68%)" in html.data
+    assert "hsl(202, 75%, 50%)" in html.data
+    assert "hsl(0, 75%, 6" not in html.data  # Captum's red and green
+    assert "hsl(120" not in html.data
+    assert capsys.readouterr().out.count("HTML object") == 1
 
 
 def test_one_word_per_player(result):

@@ -254,11 +254,11 @@ def test_top_k_are_the_strongest_merges():
 
 
 def test_plot_writes_the_sentence_below_and_merges_above():
-    axes = result_with_names().plot(words=["not", "bad", "not", "good"])
+    _, axes = result_with_names().plot(words=["not", "bad", "not", "good"])
     texts = {t.get_text(): t.get_position() for t in axes.texts}
     shown = [t.get_text() for t in axes.texts if t.get_position()[1] < 0]
     assert shown == ["not", "bad", "not", "good"]
-    assert texts["+0.67"][1] > texts["good"][1]
+    assert texts["+0.667"][1] > texts["good"][1]
     assert len(axes.lines) == 3
     x = [t.get_position()[0] for t in axes.texts if t.get_position()[1] < 0]
     assert x == sorted(x)
@@ -271,7 +271,7 @@ def test_plot_colours_tell_the_sign():
     result = InteractionTree(
         lambda x: x[:, 0] * x[:, 1] - 2 * x[:, 2] * x[:, 3]
     ).interactions(x)
-    axes = result.plot()
+    _, axes = result.plot()
     drawn = {
         tuple(line.get_xdata()): (line.get_color(), line.get_linewidth())
         for line in axes.lines

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
 
 from captum_interactions import AndOrInteraction
+from captum_interactions._palette import NEGATIVE, POSITIVE, signed
+from captum_interactions.attr import Interaction
 from captum_interactions.visualization import (
     plot_and_or_graph,
     plot_coalitions_on_image,
     plot_coalitions_on_text,
     plot_order_strength,
     plot_sorted_interactions,
+    plot_strongest,
 )
 from tests.contracts.attribution import Mlp, double
 
@@ -37,20 +44,6 @@ def image_result():
     return image, AndOrInteraction(model).interactions(image, feature_mask=mask)
 
 
-@pytest.fixture(autouse=True)
-def _no_window():
-    import matplotlib.pyplot as plt
-
-    before = plt.get_fignums()
-    yield
-    assert plt.get_fignums() == before
-
-
-def draw(figure):
-    figure.canvas.draw()
-    return figure
-
-
 def texts(axes):
     return [t.get_text() for t in axes.texts]
 
@@ -62,15 +55,21 @@ def test_sorted_curve_shows_every_interaction_and_its_thresholds(result):
     expected = strength[strength > 0].sort(descending=True).values
     assert heights == pytest.approx(expected.numpy())
     above = [int((strength > t * strength.max()).sum()) for t in (0.05, 0.5)]
-    assert texts(axes) == [f"0.05 max: {above[0]} above", f"0.5 max: {above[1]} above"]
+    assert texts(axes)[:2] == [
+        f"0.05 of the largest: {above[0]} above",
+        f"0.5 of the largest: {above[1]} above",
+    ]
     assert axes.get_yscale() == "log"
-    draw(figure)
+    figure.canvas.draw()
 
 
 def test_order_bars_carry_signs(result):
     figure, axes = plot_order_strength(result, 0)
     up, down = result.signed_order_strength()
     heights = [bar.get_height() for bar in axes.patches]
+    colours = {bar.get_edgecolor() for bar in axes.patches if bar.get_height() < 0}
+    assert colours == {to_rgba(NEGATIVE)}
+    assert [bool(bar.get_hatch()) for bar in axes.patches] == [False] * 10 + [True] * 10
     expected = [
         *up[0, 0, 1:].tolist(),
         *down[0, 0, 1:].tolist(),
@@ -78,7 +77,31 @@ def test_order_bars_carry_signs(result):
         *down[0, 1, 1:].tolist(),
     ]
     assert heights == pytest.approx(expected)
-    draw(figure)
+    figure.canvas.draw()
+
+
+def test_strongest_bars_say_sign_kind_and_members(result):
+    terms = result.top_k(6)[1]
+    figure, axes = plot_strongest(terms)
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx(
+        [term.value for term in terms]
+    )
+    for bar, term in zip(axes.patches, terms, strict=True):
+        colour = POSITIVE if term.value > 0 else NEGATIVE
+        assert bar.get_edgecolor() == to_rgba(colour)
+        assert bool(bar.get_hatch()) == (term.kind == "or")
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    for label, term in zip(labels, terms, strict=True):
+        sign = " ∧ " if term.kind == "and" else " \N{LOGICAL OR} "
+        assert label == sign.join(term.names)
+    figure.canvas.draw()
+
+
+def test_long_labels_say_how_many_members_there_are():
+    long = Interaction((0, 1, 2), ("a" * 20, "b" * 12, "c" * 12), 1.0)
+    _, axes = plot_strongest([long])
+    label = axes.get_yticklabels()[0].get_text()
+    assert label == f"{'a' * 20} ∧ … (3)"
 
 
 def test_graph_has_all_nodes_and_the_same_layout_twice(result):
@@ -87,14 +110,14 @@ def test_graph_has_all_nodes_and_the_same_layout_twice(result):
     assert set(result.players.names) <= set(shown)
     for term in result.top_k(9)[0]:
         sign = "∧" if term.kind == "and" else "\N{LOGICAL OR}"
-        assert f"{sign}\n{term.value:+.2f}" in shown
+        assert f"{sign}\n{signed(term.value)}" in shown
     assert len(shown) == 5 + 9 + 1
     members = sum(len(term.players) for term in result.top_k(9)[0])
     assert len(axes.lines) == members + 9
     again = plot_and_or_graph(result, k=9)[1]
     places = [[t.get_position() for t in a.texts] for a in (axes, again)]
     assert places[0] == places[1]
-    draw(figure)
+    figure.canvas.draw()
 
 
 def test_graph_of_everything_has_no_limit(result):
@@ -104,14 +127,13 @@ def test_graph_of_everything_has_no_limit(result):
 
 
 def test_axes_can_be_given(result):
-    from matplotlib.figure import Figure
-
     figure = Figure()
-    first, second, third = figure.subplots(3)
+    first, second, third, fourth = figure.subplots(4)
     for plot, ax in (
         (plot_sorted_interactions, first),
         (plot_order_strength, second),
         (plot_and_or_graph, third),
+        (plot_coalitions_on_text, fourth),
     ):
         assert plot(result, ax=ax) == (figure, ax)
 
@@ -121,13 +143,32 @@ def test_image_overlay_paints_the_members(image_result):
     figure, axes = plot_coalitions_on_image(result, image[1], k=3, example=1)
     assert len(axes) == 3
     for ax, term in zip(axes, result.top_k(3)[1], strict=True):
-        assert ax.get_title() == f"{term.kind.upper()} {term.value:+.2f}"
+        assert ax.get_title() == f"{term.kind.upper()} {signed(term.value)}"
         painted = torch.tensor(ax.images[-1].get_array().data)
         mask = result.players.masks[0].reshape(4, 6)
         inside = torch.isin(mask, torch.tensor(term.players))
         assert (painted[inside] != 0).all()
         assert (painted[~inside] == 0).all()
-    draw(figure)
+    figure.canvas.draw()
+
+
+def test_small_interactions_are_painted_like_large_ones(image_result):
+    image, result = image_result
+    small = replace(result, parts=1e-9 * result.parts)
+    pictures = [
+        plot_coalitions_on_image(r, image[0], k=2)[1][0].images[-1]
+        for r in (result, small)
+    ]
+    assert torch.equal(*(torch.tensor(p.get_array().data) for p in pictures))
+    assert pictures[0].get_clim() == pytest.approx(pictures[1].get_clim())
+
+
+def test_image_panels_can_be_given(image_result):
+    image, result = image_result
+    axes = Figure().subplots(2)
+    assert plot_coalitions_on_image(result, image[0], k=2, ax=axes)[1] == list(axes)
+    with pytest.raises(ValueError, match="`ax` must be 3 axes, one per panel, got 2"):
+        plot_coalitions_on_image(result, image[0], k=3, ax=axes)
 
 
 def test_text_rows_colour_the_members(result):
@@ -139,7 +180,7 @@ def test_text_rows_colour_the_members(result):
     term = result.top_k(2)[0][1]
     for player, alpha in enumerate(boxes[10:]):
         assert alpha == pytest.approx(0.6 if player in term.players else 0)
-    draw(figure)
+    figure.canvas.draw()
 
 
 @pytest.mark.parametrize(
@@ -152,6 +193,23 @@ def test_text_rows_colour_the_members(result):
             r"`thresholds` must be inside \(0, 1\)",
         ),
         (lambda r: plot_and_or_graph(r, k=0), "`k` must be a positive integer"),
+        (
+            lambda r: plot_strongest(r.top_k(3)),
+            "`interactions` must be the interactions of one example, got a list of",
+        ),
+        (lambda r: plot_strongest([]), "`interactions` must be .* got none"),
+        (
+            lambda r: plot_coalitions_on_text(r, words=["one"]),
+            "`names` must be 5 texts, one per player, got 1",
+        ),
+        (
+            lambda r: plot_coalitions_on_text(r, words="abcde"),
+            "`names` must be 5 texts, one per player, got 'abcde'",
+        ),
+        (
+            lambda r: plot_coalitions_on_image(r, torch.zeros(1, 4, 4)),
+            r"`image` must be the one that was explained, of shape \(5,\)",
+        ),
         (
             lambda r: plot_coalitions_on_image(r, torch.zeros(4, 4)),
             r"`image` must be of shape \(channels, height, width\)",

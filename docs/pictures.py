@@ -1,0 +1,159 @@
+"""Draw the pictures of pictures.md: python docs/pictures.py
+
+Three small networks, trained here: on scikit-learn's breast-cancer data and digits
+(those of the benchmarks), and on the sentences of tutorials/interaction_tree.ipynb.
+"""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+OUT = Path(__file__).parent / "images" / "pictures"
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from models import digits_cnn, tabular_mlp  # noqa: E402
+
+from captum_interactions import (  # noqa: E402
+    AndOrInteraction,
+    InteractionTree,
+    MultiOrderInteraction,
+    ShapleyInteraction,
+)
+from captum_interactions import visualization as pictures  # noqa: E402
+from captum_interactions.games import log_odds  # noqa: E402
+
+SENTENCE = "the plot is not good but the acting is great"
+PROPERTIES = [
+    "radius",
+    "texture",
+    "perimeter",
+    "area",
+    "smoothness",
+    "compactness",
+    "concavity",
+    "concave points",
+    "symmetry",
+    "fractal dimension",
+]
+
+
+def biopsies():
+    """A biopsy that is classified correctly, but not by much: ten properties."""
+    model, x, y = tabular_mlp()
+    logits = model(x).detach()
+    gap = (logits[:, 0] - logits[:, 1]).abs()
+    chosen = torch.where(logits.argmax(1) == y, gap, torch.inf).argsort()[:16]
+    arguments = {"target": y[chosen], "feature_mask": torch.arange(30) % 10}
+    return log_odds(model), x[chosen], arguments
+
+
+def a_digit():
+    """A digit and its sixteen patches of 2x2 pixels."""
+    model, x, y = digits_cnn()
+    cell = torch.arange(8) // 2
+    arguments = {"target": int(y[5]), "feature_mask": cell[:, None] * 4 + cell}
+    return log_odds(model), x[5:6], arguments
+
+
+def a_sentence():
+    """The sentence, its ids and the network of the tutorial on trees."""
+    notebook = json.loads((ROOT / "tutorials" / "interaction_tree.ipynb").read_text())
+    cells = [c["source"] for c in notebook["cells"] if c["cell_type"] == "code"]
+    tutorial = {}
+    for cell in cells[:3]:  # imports, sentences, network
+        exec("".join(line for line in cell if not line.startswith("%")), tutorial)
+    words = SENTENCE.split()
+    return log_odds(tutorial["model"]), tutorial["encode"](words), words
+
+
+def draw_biopsy():
+    """Named features."""
+    model, x, arguments = biopsies()
+    shapley = ShapleyInteraction(model).interactions(x, **arguments).named(PROPERTIES)
+    singles = shapley.shapley_values()[0]
+    yield "pairs", pictures.plot_pairs(shapley)
+    yield "network", pictures.plot_network(shapley, k=15, singles=singles)
+    both = AndOrInteraction(model).interactions(x[:1], **first(arguments))
+    both = both.named(PROPERTIES)
+    yield "strongest", pictures.plot_strongest(both.top_k(10)[0])
+    yield "order_strength", pictures.plot_order_strength(both)
+    yield "sorted", pictures.plot_sorted_interactions(both)
+    yield "graph", pictures.plot_and_or_graph(both, k=10)
+    orders = MultiOrderInteraction(model).interactions(x, **arguments)
+    mean = orders.pair_values().mean(-1)
+    yield (
+        "orders",
+        pictures.plot_orders(
+            {"16 uncertain biopsies": mean}, ylabel="mean of I(i,j) (log-odds)"
+        ),
+    )
+    sampled = MultiOrderInteraction(model).interactions(
+        x[:1],
+        **first(arguments),
+        n_samples=200,
+        generator=torch.Generator().manual_seed(0),
+    )
+    yield "order_pairs", pictures.plot_orders(sampled.named(PROPERTIES), k=3)
+
+
+def first(arguments):
+    """The arguments of the first example."""
+    return {**arguments, "target": arguments["target"][:1]}
+
+
+def draw_digit():
+    """An image."""
+    model, x, arguments = a_digit()
+    shapley = ShapleyInteraction(model).interactions(x, **arguments)
+    yield (
+        "network_image",
+        pictures.plot_network(
+            shapley, k=15, image=x[0], singles=shapley.shapley_values()[0]
+        ),
+    )
+    yield "pairs_image", pictures.plot_pairs_on_image(shapley, x[0])
+    both = AndOrInteraction(model).interactions(
+        x, **{**arguments, "feature_mask": arguments["feature_mask"] // 2}
+    )
+    yield "coalitions_image", pictures.plot_coalitions_on_image(both, x[0])
+
+
+def draw_sentence():
+    """A text."""
+    model, ids, words = a_sentence()
+    shapley = ShapleyInteraction(model).interactions(ids, 0, target=1)
+    yield (
+        "network_sentence",
+        pictures.plot_network(
+            shapley,
+            k=12,
+            layout="sentence",
+            names=words,
+            singles=shapley.shapley_values()[0],
+        ),
+    )
+    tree = InteractionTree(model).interactions(ids, 0, target=1)
+    yield "tree", pictures.plot_tree(tree, words=words)
+    both = AndOrInteraction(model).interactions(ids, 0, target=1)
+    yield "coalitions_text", pictures.plot_coalitions_on_text(both, k=5, words=words)
+
+
+def main():
+    """Write every picture."""
+    torch.set_num_threads(1)
+    OUT.mkdir(parents=True, exist_ok=True)
+    for draw in (draw_biopsy, draw_digit, draw_sentence):
+        for name, (figure, _) in draw():
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png", dpi=85)
+            small = Image.open(buffer).convert("RGB").quantize(200)
+            small.save(OUT / f"{name}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()
