@@ -13,16 +13,15 @@ import captum
 import torch
 from torch import Tensor
 
+from captum_interactions._palette import diverging
 from captum_interactions.comparison.columns import area
 from captum_interactions.comparison.page_style import POLICY, SCRIPT, STYLE
 
 if TYPE_CHECKING:
     from captum_interactions.comparison.result import AttributionComparison
 
-__all__ = ["NEGATIVE", "POSITIVE", "diverging", "render"]
+__all__ = ["render"]
 
-# Positive and negative, safe for colour-blind readers.
-POSITIVE, NEGATIVE = "#0072b2", "#d55e00"
 _BARS = 24  # players in a card of bars; the table below it has them all
 _KEY = '<span class="key" style="background:var(--{})"></span>'
 _CAVEATS = (
@@ -40,15 +39,6 @@ _CAVEATS = (
     "neighbours takes the rank correlation from 1 to 0.8.",
     "Random methods are shown with one draw of their samples, times with one call.",
 )
-
-
-def diverging() -> Any:
-    """Return the map from vermilion (negative) over white to blue (positive)."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list(
-        "vermilion to blue", [NEGATIVE, "white", POSITIVE]
-    )
 
 
 def render(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._palette import diverging, sign_colour
 from captum_interactions.comparison.agreement import (
     linear_correlation,
     rank_correlation,
@@ -19,7 +20,7 @@ from captum_interactions.comparison.agreement import (
 )
 from captum_interactions.comparison.allocation import Allocation
 from captum_interactions.comparison.columns import COLUMNS, Column
-from captum_interactions.comparison.page import NEGATIVE, POSITIVE, diverging, render
+from captum_interactions.comparison.page import render
 from captum_interactions.games import Players
 
 __all__ = ["AttributionComparison", "MethodRow"]
@@ -239,7 +240,7 @@ class AttributionComparison:
         return figure, axes
 
     def _bars(self, axis: Any, values: Tensor, names: Sequence[str]) -> None:
-        colours = [POSITIVE if v > 0 else NEGATIVE for v in values.tolist()]
+        colours = [sign_colour(v) for v in values.tolist()]
         places = list(range(len(names)))
         axis.barh(places, values.tolist(), color=colours)
         axis.set_yticks(places, [_literal(name) for name in names])
