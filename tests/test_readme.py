@@ -22,9 +22,3 @@ def test_code_runs(code, capsys):
 def test_ci_runs_the_readmes_test_command():
     command = next(block.strip() for block in BASH if "pytest" in block)
     assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-
-
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        if not target.startswith("http"):
-            assert (ROOT / target).exists(), target
