@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import statistics
 
+import report
 import torch
 from models import digits, digits_cnn, digits_network
 from timing import describe, in_turns, milliseconds, ratio
@@ -158,7 +159,7 @@ def order_curves(net, x, y, cells):
     return values.mean((0, -1)), strength / strength.sum()
 
 
-def cost(net, x, y):
+def training_step(name, net, x, y, rounds=25):
     """A training step with the loss, over the upper passes that it cannot avoid."""
     criterion = InteractionLoss(net, LAYER, n_contexts=10)
     low, upper = net[:2], net[2:]
@@ -175,27 +176,29 @@ def cost(net, x, y):
         rows = features.repeat(40, 1, 1, 1)
         (loss + upper(rows).gather(1, y.repeat(40)[:, None]).mean()).backward()
 
-    def plain():
-        net.zero_grad()
-        cross_entropy(net(x), y).backward()
-
-    seconds = in_turns({"step": step, "passes": passes, "plain": plain}, 25)
-    units = low(x)[0].numel()
-    print(
-        f"One step on {units} units, batch {len(x)}, 10 contexts: "
-        f"{milliseconds(seconds['step']):.1f} ms, its passes alone "
-        f"{milliseconds(seconds['passes']):.1f} ms: ratio "
-        f"{ratio(seconds['step'], seconds['passes']):.3f} "
-        f"(without the loss {milliseconds(seconds['plain']):.1f} ms)"
+    seconds = in_turns({"step": step, "passes": passes}, rounds)
+    passes_ms = milliseconds(seconds["passes"])
+    return report.Row(
+        f"a training step with InteractionLoss, {name}, {low(x)[0].numel()} units",
+        "its passes forward and back",
+        ratio(seconds["step"], seconds["passes"]) * passes_ms,
+        passes_ms,
+        "ms",
     )
+
+
+def training_steps():
+    """The rows of both networks, batch 64 and ten contexts."""
+    x, y, _, _ = digits()
+    nets = {"small CNN": digits_network(0).eval(), "CNN": digits_cnn()[0]}
+    return [training_step(name, net, x[:64], y[:64]) for name, net in nets.items()]
 
 
 def main():
     """Print all tables."""
     print(describe())
     x, y, held_out, truth = digits()
-    for net in (digits_network(0).eval(), digits_cnn()[0]):
-        cost(net, x[:64], y[:64])
+    report.show(training_steps(), inverse=True)
     few = slice(TRAINING_IMAGES)
     over_lambda(x[few], y[few], held_out[:500], truth[:500])
     steered(x, y, held_out, truth)

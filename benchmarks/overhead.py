@@ -4,7 +4,7 @@ Floor: looping the model over all 2**n masked inputs, made beforehand, at the be
 several batch sizes. Ours: ``AndInteraction.interactions`` and one reading, nothing
 prepared, batch size found on the way.
 
-For learned baselines the floor is a step's passes forward and back.
+For a step of a training loop the floor is its passes forward and back.
 
     python benchmarks/overhead.py [rounds]
 """
@@ -17,6 +17,7 @@ import threading
 import time
 
 import baselines
+import interaction_loss
 import models
 import report
 import timing
@@ -134,7 +135,7 @@ def rows(quick=False, rounds=9):
             FEW_SIZES,
         )
     )
-    return [*found, baselines.fitting_step()]
+    return [*found, baselines.fitting_step(), *interaction_loss.training_steps()]
 
 
 def main(rounds=9):
