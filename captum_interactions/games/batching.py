@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FixedBatch", "ProbedBatch"]
+__all__ = ["CPU_ROWS", "FixedBatch", "ProbedBatch"]
 
 # Masked inputs of one forward pass stay below this, whatever the probe would like.
 _MAX_BATCH_BYTES = 1 << 26
@@ -14,7 +14,7 @@ _SECOND_SECONDS = 0.25
 _LEAST_BATCHES = 8
 # On a CPU the networks measured gained little or nothing from more rows than this,
 # and small ones lost; a GPU may gain.
-_CPU_ROWS = 1024
+CPU_ROWS = 1024
 # A doubling must save this much of a row's time, or later ones will not either: what a
 # batch costs beyond its rows halves with each.
 _WORTHWHILE = 0.98
@@ -61,7 +61,7 @@ class ProbedBatch:
         self._first = _power_of_two_below(_SECOND_ROWS // rows_per_coalition)
         most = total // _LEAST_BATCHES
         if on_cpu:
-            most = min(most, _CPU_ROWS // rows_per_coalition)
+            most = min(most, CPU_ROWS // rows_per_coalition)
         self._limit = min(
             _power_of_two_below(_MAX_BATCH_BYTES // max(1, bytes_per_coalition)),
             max(self._first, _power_of_two_below(most)),

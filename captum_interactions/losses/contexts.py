@@ -53,13 +53,9 @@ class GroupPlan:
         rates = torch.rand(n_contexts, 1, 1, generator=generator, device=device)
         # Sixteen random bits decide on a unit, four units to a word: drawing a float
         # for each would be the largest cost besides the forward passes.
-        words = torch.randint(
-            -(2**63),
-            2**63 - 1,
-            (n_contexts, batch, -(-n // 4)),
-            generator=generator,
-            device=device,
-        )
+        words = torch.empty(
+            n_contexts, batch, -(-n // 4), dtype=torch.int64, device=device
+        ).random_(-(2**63), None, generator=generator)
         levels = ((low + (high - low) * rates) * 2**16).round().int() - 2**15
         kept = words.view(torch.int16)[..., :n] >= levels
         kept.index_fill_(-1, groups, False)
@@ -122,8 +118,9 @@ class _MaskedCopies(torch.autograd.Function):
         (grad,) = grads
         kept, a, b = ctx.saved_tensors
         total = _Kept.apply(grad.sum(0), kept).sum(0)
-        total = total.index_add(1, a, grad[:2, ..., a].sum((0, 1)))
-        total = total.index_add(1, b, grad[::2, ..., b].sum((0, 1)))
+        both, only_a, only_b, _ = grad.sum(1)
+        total = total.index_add(1, a, (both + only_a)[:, a])
+        total = total.index_add(1, b, (both + only_b)[:, b])
         return total, None, None, None, None
 
 

@@ -299,16 +299,29 @@ def test_compiled_models(layer):
         assert loss > 0
 
 
-def test_chunks_agree():
-    net, x, labels = conv_net(), torch.randn(3, 1, 6, 6), torch.arange(3)
-    losses = [
-        InteractionLoss(
-            net, "relu", generator=seeded(), perturbations_per_eval=step
-        )(x, labels).interaction
-        for step in (None, 1, 7, 1000)
-    ]  # fmt: skip
-    for loss in losses[1:]:
-        assert_close(loss, losses[0])
+@pytest.mark.parametrize(("layer", "inplace"), [("relu", False), ("conv", True)])
+def test_chunks_agree(layer, inplace):
+    x, labels = torch.randn(3, 1, 6, 6), torch.arange(3)
+    found = []
+    for step in (1000, None, 1, 7):
+        net = conv_net(inplace=inplace)
+        criterion = InteractionLoss(
+            net, layer, generator=seeded(), perturbations_per_eval=step
+        )
+        loss = criterion(x, labels).interaction
+        loss.backward()
+        found.append((loss.detach(), [p.grad for p in net.parameters()]))
+    for other in found[1:]:
+        assert_close(other, found[0])
+
+
+def test_passes_on_a_cpu_are_small():
+    net, rows = conv_net(), []
+    x, labels = torch.randn(100, 1, 6, 6), torch.zeros(100).long()
+    criterion = InteractionLoss(net, "conv")
+    net.relu.register_forward_pre_hook(lambda module, args: rows.append(len(args[0])))
+    criterion(x, labels)
+    assert rows == [100, 1000, 1000, 1000, 1000]
 
 
 @pytest.mark.parametrize("score", ["logit", "prob", "log_prob", "log_odds"])
