@@ -6,6 +6,7 @@ Every message says which argument, what was expected, what came, and what to do.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NoReturn
 
 # Beyond this many players 2^n forward rows and a table of 2^n doubles stop being a
@@ -57,3 +58,25 @@ def check_enumerable(n_players: int, limit: int = MAX_EXACT_PLAYERS) -> None:
             "coalitions per example; pass a coarser `feature_mask` with fewer "
             "players, or a budget through `n_samples` where the method has one"
         )
+
+
+def check_example(
+    lead: Sequence[int], example: int, output: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return the index of one example and output into (examples, *outputs).
+
+    Raises:
+        ValueError: If there is no such example or output.
+    """
+    index = (example, *output)
+    fits = len(index) == len(lead) and all(
+        -size <= i < size for i, size in zip(index, lead, strict=True)
+    )
+    if not fits:
+        bad_value(
+            "example, output",
+            f"an index into {tuple(lead)} (examples, *outputs)",
+            index,
+            "choose one example and, if there are several outputs, one output",
+        )
+    return index

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._captum import format_output
-from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._checks import check_example, check_positive_int
 from captum_interactions.attr.storage import read_npz, write_npz
 from captum_interactions.games import Players
 
@@ -197,16 +197,4 @@ class InteractionResult(ABC):
 
     def _pick(self, values: Tensor, example: int, output: tuple[int, ...]) -> Tensor:
         """Return the values of one example and one output."""
-        lead = self.info.v_full.shape
-        index = (example, *output)
-        fits = len(index) == len(lead) and all(
-            -size <= i < size for i, size in zip(index, lead, strict=True)
-        )
-        if not fits:
-            bad_value(
-                "example, output",
-                f"an index into {tuple(lead)} (examples, *outputs)",
-                index,
-                "choose one example and, if there are several outputs, one output",
-            )
-        return values[index]
+        return values[check_example(self.info.v_full.shape, example, output)]

@@ -13,7 +13,7 @@ import captum
 import torch
 from torch import Tensor
 
-from captum_interactions._palette import diverging
+from captum_interactions._palette import diverging, sign_colour
 from captum_interactions.comparison.columns import area
 from captum_interactions.comparison.page_style import POLICY, SCRIPT, STYLE
 
@@ -213,8 +213,8 @@ def _shade(share: float) -> str:
     """Background from vermilion (−1) over none (0) to blue (1); text stays readable."""
     if math.isnan(share):
         return ""
-    colour = "0,114,178" if share > 0 else "213,94,0"
-    return f"background:rgba({colour},{min(1.0, abs(share)) * 0.5:.2f})"
+    opacity = round(min(1.0, abs(share)) * 127)
+    return f"background:{sign_colour(share)}{opacity:02x}"
 
 
 def _curves(comparison: AttributionComparison) -> str:

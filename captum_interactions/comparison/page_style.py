@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 
+from captum_interactions._palette import NEGATIVE, POSITIVE
+
 __all__ = ["POLICY", "SCRIPT", "STYLE"]
 
 # Light and dark; positive is blue, negative vermilion: colour-blind readers tell them
 # apart.
 STYLE = """
 :root { color-scheme: light dark; --back: #fff; --card: #f6f7f9; --text: #1c1f24;
-  --soft: #5b626d; --line: #d5d9e0; --blue: #0072b2;
-  --red: #d55e00; --bad: #a8261c; }
+  --soft: #5b626d; --line: #d5d9e0; --blue: POSITIVE;
+  --red: NEGATIVE; --bad: #a8261c; }
 @media (prefers-color-scheme: dark) { :root { --back: #15171b; --card: #1e2127;
   --text: #e8eaee; --soft: #a5acb8; --line: #393e48; --blue: #4fb0e8;
   --red: #ff8c3b; --bad: #ff9184; } }
@@ -79,7 +81,7 @@ svg text { fill: var(--soft); font: 9px system-ui, sans-serif; }
   .scroll th[scope=row], .scroll thead th:first-child { max-width: 9.5rem; }
   .cards { grid-template-columns: repeat(2, 1fr); } .cards.wide {
   grid-template-columns: 1fr; } }
-"""
+""".replace("POSITIVE", POSITIVE).replace("NEGATIVE", NEGATIVE)
 
 # Headings become buttons that sort; failed methods stay at the end. Without scripts the
 # table is as it was.

@@ -63,7 +63,7 @@ def grid_pairs(
         n_partners: Partners of each anchor; all of them if the window has fewer.
         spacing: Cells from one anchor to the next.
         radius: Half width of the window.
-        generator: Source of randomness; ``None`` gives the same pairs every time.
+        generator: Source of randomness; ``None`` makes one from the global seed.
 
     Returns:
         Players i and j of each pair, ``(pairs, 2)``, ids as :func:`grid_mask` has them.

@@ -84,7 +84,7 @@ def random_pairs(
     Args:
         n: Players.
         n_pairs: How many; all pairs if there are fewer.
-        generator: Source of randomness; ``None`` gives the same pairs every time.
+        generator: Source of randomness; ``None`` makes one from the global seed.
 
     Returns:
         Players i < j of each pair, ``(pairs, 2)``.
@@ -150,8 +150,8 @@ def interaction_strength(
         feature_mask: Which elements form a unit; ``None`` makes each element one.
         additional_forward_args: Passed to the model after the inputs.
         perturbations_per_eval: Coalitions per forward pass; ``None`` times some.
-        generator: Source of randomness; ``None`` draws the same pairs and contexts
-            every time, so that networks are compared on equal terms.
+        generator: Source of randomness; ``None`` makes one from the global seed. To
+            compare networks on equal terms, give each one of the same seed.
 
     Returns:
         The interactions with their standard errors, and their mean strength.

@@ -57,8 +57,8 @@ def cutout_expectation(
         game: Any game.
         n_samples: Coalitions drawn per size, with replacement; sizes 0, 1, n − 1 and n
             are evaluated whole where that takes no more. ``None`` evaluates all 2**n.
-        generator: Source of randomness; ``None`` draws the same coalitions every time,
-            so that two games are compared on the same ones.
+        generator: Source of randomness; ``None`` makes one from the global seed. To
+            compare two games on the same coalitions, give each one of the same seed.
 
     Returns:
         The curve, in the units of the value function.

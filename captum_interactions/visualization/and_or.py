@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_value
+from captum_interactions._checks import bad_value, check_example
 from captum_interactions._palette import (
     INK,
     MUTED,
@@ -19,7 +19,7 @@ from captum_interactions._palette import (
     open_frame,
     sign_colour,
 )
-from captum_interactions.visualization.reading import PlayersOf, pick_index
+from captum_interactions.visualization.reading import PlayersOf
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +92,7 @@ def strongest_terms(
         ValueError: If there is no such example or k is not positive.
     """
     terms: Any = result.top_k(k)
-    for i in pick_index(result.parts.shape[:-2], example, output):
+    for i in check_example(result.parts.shape[:-2], example, output):
         terms = terms[i]
     return list(terms)
 
@@ -122,7 +122,7 @@ def plot_sorted_interactions(
     for threshold in thresholds:
         if not 0 < threshold < 1:
             bad_value("thresholds", "inside (0, 1)", threshold, "try 0.05")
-    index = pick_index(result.parts.shape[:-2], example, output)
+    index = check_example(result.parts.shape[:-2], example, output)
     figure, axes = figure_for(ax, 5, 3.2)
     proper = result.parts[index][:, 1:].abs().detach().cpu()
     # An OR interaction of one player is booked as AND: leave those empty entries out.
@@ -183,7 +183,7 @@ def plot_order_strength(
     Raises:
         ValueError: If there is no such example.
     """
-    index = pick_index(result.parts.shape[:-2], example, output)
+    index = check_example(result.parts.shape[:-2], example, output)
     figure, axes = figure_for(ax, 5, 3.2)
     up, down = (s[index].detach().cpu() for s in result.signed_order_strength())
     orders = torch.arange(1, up.shape[-1])

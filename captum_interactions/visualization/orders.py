@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_ch
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_type, bad_value, check_positive_int
+from captum_interactions._checks import (
+    bad_type,
+    bad_value,
+    check_example,
+    check_positive_int,
+)
 from captum_interactions._palette import (
     INK,
     MARKERS,
@@ -18,7 +23,7 @@ from captum_interactions._palette import (
     legend_below,
     open_frame,
 )
-from captum_interactions.visualization.reading import OrderedResult, pick_index
+from captum_interactions.visualization.reading import OrderedResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -163,7 +168,7 @@ def _strongest_pairs(
 ) -> dict[str, _Curve]:
     """The pairs whose mean over orders is largest, by name."""
     check_positive_int("k", k, "ask for at least one pair")
-    index = pick_index(result.values.shape[:-3], example, output)
+    index = check_example(result.values.shape[:-3], example, output)
     values = result.values[index].detach().double().cpu()
     errors = result.std_error
     names, n = result.players.names, len(result.players)

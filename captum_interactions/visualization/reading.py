@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._checks import bad_type, bad_value, check_example
 
 __all__ = [
     "IndexedResult",
@@ -17,7 +17,6 @@ __all__ = [
     "PairResult",
     "PlayersOf",
     "check_image",
-    "pick_index",
     "read_matrix",
     "read_singles",
     "shown_names",
@@ -252,29 +251,7 @@ def _by_order(
     )
 
 
-def pick_index(
-    lead: Sequence[int], example: int, output: tuple[int, ...]
-) -> tuple[int, ...]:
-    """Return the index of one example and output into (examples, *outputs).
-
-    Raises:
-        ValueError: If there is no such example or output.
-    """
-    index = (example, *output)
-    fits = len(index) == len(lead) and all(
-        0 <= i < size for i, size in zip(index, lead, strict=True)
-    )
-    if not fits:
-        bad_value(
-            "example, output",
-            f"an index into {tuple(lead)} (examples, *outputs)",
-            index,
-            "choose one example and, if there are several outputs, one output",
-        )
-    return index
-
-
 def _pick(values: Tensor, own: int, example: int, output: tuple[int, ...]) -> Tensor:
     """Return one example and output; the last ``own`` dimensions are their values."""
-    index = pick_index(values.shape[:-own], example, output)
+    index = check_example(values.shape[:-own], example, output)
     return values[index].detach().double().cpu()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from captum_interactions._checks import check_example
 from captum_interactions._palette import MUTED, figure_for, sign_colour, signed
 from captum_interactions.visualization.and_or import AndOrResult, strongest_terms
-from captum_interactions.visualization.reading import pick_index, shown_names
+from captum_interactions.visualization.reading import shown_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +45,7 @@ def plot_coalitions_on_text(
         ValueError: If there is no such example, k is not positive, or there is not one
             word per player.
     """
-    index = pick_index(result.parts.shape[:-2], example, output)
+    index = check_example(result.parts.shape[:-2], example, output)
     terms = strongest_terms(result, k, example, output)
     names = shown_names(words, result.players.names)
     phi = result.shapley_values()[index].detach().cpu().tolist()

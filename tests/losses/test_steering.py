@@ -109,6 +109,14 @@ def test_encouraging_moves_the_peak_to_where_the_weights_have_theirs(seed):
     assert mean.argmax() == strength.argmax() == predicted
 
 
+@pytest.mark.parametrize("low", [0.5, 0.75])
+def test_intervals_up_to_all_players_raise_the_lowest_orders_instead(low):
+    sizes = OrderSteeringLoss(nn.Linear(8, 2), low, 1.0).sizes(8)
+    assert int(steering_weights(8, *sizes).argmax()) == sizes[0] - 1 >= 3
+    mean, strength = trained_on_digits(0, (low, 1.0, "encourage"))
+    assert mean.argmax() == strength.argmax() == 0
+
+
 def test_suppressing_lowers_what_the_weights_weigh():
     weights = steering_weights(8, 5, 8)
     plain, _ = trained_on_digits(0)
