@@ -84,7 +84,7 @@ def functions(
             start, best, read = time.perf_counter(), 0, 0
             for f in chosen:
                 learned = fit_function(f, init, objective)
-                here = correct(learned, f.minimiser)
+                here = correct(learned, f.minimizer)
                 best += here
                 read += correct(learned, f.reading)
                 if here < len(learned):
@@ -92,16 +92,16 @@ def functions(
             figures[f"{objective} {init}"] = [best, read]
             print(
                 f"{objective:9s} init {init}: {best}/{total} = {best / total:.2%} of "
-                f"the minimisers, {read / total:.2%} of the reading "
+                f"the minimizers, {read / total:.2%} of the reading "
                 f"({time.perf_counter() - start:.0f} s)",
                 flush=True,
             )
     for f in slide_functions():
         for objective in ("shapley", "marginal"):
             found = [fit_function(f, init, objective) for init in (0.0, 0.5, 1.0)]
-            counts = [(correct(b, f.minimiser), correct(b, f.reading)) for b in found]
+            counts = [(correct(b, f.minimizer), correct(b, f.reading)) for b in found]
             figures[f"S{f.number} {objective}"] = counts
-            print(f"S{f.number} {objective}: (minimiser, printed) {counts}", flush=True)
+            print(f"S{f.number} {objective}: (minimizer, printed) {counts}", flush=True)
     return figures
 
 
@@ -235,18 +235,18 @@ def rows(quick: bool = False) -> list[report.Row]:
     """Variables whose baseline comes out on the wrong side of 0.5."""
     chosen = synthetic_functions()[: 1 if quick else 5]
     learned = [fit_function(f, 0.5, "shapley") for f in chosen]
-    total = sum(len(f.minimiser) for f in chosen)
+    total = sum(len(f.minimizer) for f in chosen)
 
     def wrong(baselines: list[Tensor]) -> int:
         pairs = zip(baselines, chosen, strict=True)
-        return total - sum(correct(baseline, f.minimiser) for baseline, f in pairs)
+        return total - sum(correct(baseline, f.minimizer) for baseline, f in pairs)
 
     return [
         report.Row(
             f"best baselines of {total} binary variables, functions 1 to {len(chosen)}",
             name,
             wrong(learned),
-            wrong([torch.full_like(f.minimiser, value) for f in chosen]),
+            wrong([torch.full_like(f.minimizer, value) for f in chosen]),
             "wrong",
         )
         for name, value in (("all 0, Captum's default", 0.0), ("all 1", 1.0))

@@ -36,19 +36,19 @@ def fit(seed, x, y, weight=0.0, dropout=0.0, epochs=60, batch=50):
     generator = torch.Generator().manual_seed(seed)
     criterion = InteractionLoss(net, LAYER, n_contexts=4, warmup=5, generator=generator)
     order = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.Adam(net.parameters(), 2e-3)
+    optimizer = torch.optim.Adam(net.parameters(), 2e-3)
     torch.manual_seed(seed)
     for epoch in range(epochs):
         criterion.set_epoch(epoch)
         for rows in torch.randperm(len(x), generator=order).split(batch):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             if weight:
                 logits, interaction = criterion(x[rows], y[rows])
                 loss = cross_entropy(logits, y[rows]) + weight * interaction
             else:
                 loss = cross_entropy(net.train()(x[rows]), y[rows])
             loss.backward()
-            optimiser.step()
+            optimizer.step()
     return net.eval()
 
 
@@ -60,7 +60,7 @@ def over_lambda(x, y, held_out, truth):
     print("  setting      mean |I| raw (per seed)           over Y               test"
           " accuracy     test loss")  # fmt: skip
     for name, options in rows.items():
-        raw, normalised, accuracy, loss = [], [], [], []
+        raw, normalized, accuracy, loss = [], [], [], []
         for seed in SEEDS:
             net = fit(seed, x, y, **options)
             strength = interaction_strength(
@@ -73,12 +73,12 @@ def over_lambda(x, y, held_out, truth):
                 others = (whole.sum(1) - own) / 9
                 scale = (own - others).mean().abs().item()
                 logits = net(held_out)
-            normalised.append(strength.raw / scale)
+            normalized.append(strength.raw / scale)
             accuracy.append((logits.argmax(1) == truth).double().mean().item())
             loss.append(cross_entropy(logits, truth).item())
         print(
             f"  {name:<11} " + " ".join(f"{v:.2e}" for v in raw)
-            + " | " + " ".join(f"{v:.2e}" for v in normalised)
+            + " | " + " ".join(f"{v:.2e}" for v in normalized)
             + f" | {spread(accuracy)} | {spread(loss)}"
         )  # fmt: skip
 
@@ -120,33 +120,33 @@ def steered(x, y, held_out, truth):
         print(f"  {name}: accuracy {spread(accuracy)}{predicted}")
         for label, curves in (("mean", means), ("J", shares)):
             peaks = [int(curve.argmax()) for curve in curves]
-            centres = [
+            centers = [
                 float((curve.abs() * torch.arange(n - 1)).sum() / curve.abs().sum())
                 for curve in curves
             ]
             curve = torch.stack(curves).mean(0)
             print(
                 f"    {label:<5}" + " ".join(f"{v:6.3f}" for v in curve.tolist())
-                + f"  peaks {peaks}, centre {spread(centres)}"
+                + f"  peaks {peaks}, center {spread(centers)}"
             )  # fmt: skip
 
 
 def steer(seed, x, y, preset, weight, cells, steps=800):
     """Train one network with a steering loss beside the cross entropy."""
     net = digits_network(seed)
-    optimiser = torch.optim.Adam(net.parameters(), 2e-3)
+    optimizer = torch.optim.Adam(net.parameters(), 2e-3)
     order = torch.Generator().manual_seed(seed)
     criterion = preset and OrderSteeringLoss(
         net, *preset, feature_mask=cells, generator=order
     )
     for _ in range(steps):
         rows = torch.randint(len(x), (64,), generator=order)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = cross_entropy(net(x[rows]), y[rows])
         if criterion:
             loss = loss + weight * criterion(x[rows], y[rows])
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     return net.eval()
 
 

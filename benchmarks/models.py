@@ -20,7 +20,7 @@ def train(model, x, y, steps=300, lr=3e-3, batch=256, seed=0):
 
 
 def tabular_mlp():
-    """30-128-128-2 MLP on breast cancer; standardised inputs, labels."""
+    """30-128-128-2 MLP on breast cancer; standardized inputs, labels."""
     data = load_breast_cancer()
     x = torch.tensor(data.data)
     x = ((x - x.mean(0)) / x.std(0)).float()

@@ -25,7 +25,7 @@ from readings import naive_orders
 from trained_games import GAMES, digits_cnn
 
 from captum_interactions import MultiOrderInteraction
-from captum_interactions.estimators import CompletedTable, neighbour_pairs
+from captum_interactions.estimators import CompletedTable, neighbor_pairs
 from captum_interactions.estimators.strategy import sample_orders, sample_table
 from captum_interactions.functional import (
     context_variances,
@@ -226,7 +226,7 @@ def shapley(cache, repetitions):
 
 
 def scale(contexts=100, n_pairs=200, side=224):
-    """The authors' protocol on one image: 16×16 players, neighbours, 12 orders."""
+    """The authors' protocol on one image: 16×16 players, neighbors, 12 orders."""
     import resource
 
     torch.manual_seed(0)
@@ -242,7 +242,7 @@ def scale(contexts=100, n_pairs=200, side=224):
     mask = cell[:, None] * 16 + cell
     orders = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0]
     generator = torch.Generator().manual_seed(0)
-    pairs = neighbour_pairs(16, 16, n_pairs, generator=generator)
+    pairs = neighbor_pairs(16, 16, n_pairs, generator=generator)
     budget = 4 * n_pairs * (11 * contexts + 1) + 2
     start = time.perf_counter()
     result = MultiOrderInteraction(model).interactions(

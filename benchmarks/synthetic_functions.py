@@ -3,7 +3,7 @@
 They are the first half of the hundred functions the authors of learned baselines ship
 (Ren et al., ICLR 2023). Letters are variables, digits before a letter a factor, ``|``
 separates summands. Labels are not the authors', who publish none: ``reading`` is what
-the kind of each summand suggests, ``minimiser`` the corner that minimises the loss,
+the kind of each summand suggests, ``minimizer`` the corner that minimizes the loss,
 which differs where a product stands alone in a falling sigmoid.
 """
 
@@ -82,14 +82,14 @@ class SyntheticFunction(NamedTuple):
         text: What the authors wrote.
         call: The function, from ``(batch, n)`` to ``(batch,)``.
         reading: Label that the kinds of the summands suggest, ``(n,)``.
-        minimiser: Corner that minimises the loss, ``(n,)``.
+        minimizer: Corner that minimizes the loss, ``(n,)``.
     """
 
     number: int
     text: str
     call: Callable[[Tensor], Tensor]
     reading: Tensor
-    minimiser: Tensor
+    minimizer: Tensor
 
 
 def _product(factor: str, letters: str, x: Tensor) -> Tensor:
@@ -136,15 +136,15 @@ def synthetic_functions() -> list[SyntheticFunction]:
     functions = []
     for number, line in enumerate(_TEXT.strip().splitlines(), 1):
         text, *labels = line.split()
-        reading, minimiser = _bits(labels[0]), _bits(labels[-1])
+        reading, minimizer = _bits(labels[0]), _bits(labels[-1])
         functions.append(
-            SyntheticFunction(number, text, parse(text), reading, minimiser)
+            SyntheticFunction(number, text, parse(text), reading, minimizer)
         )
     return functions
 
 
 # The four functions on the authors' slides, with the labels printed there; the third
-# label is not the minimiser of the loss, which is all zeros.
+# label is not the minimizer of the loss, which is all zeros.
 SLIDES = [
     ("-0.185*a*(b+c)^2.432|-d*e*f*g", "0000000", "0000000"),
     ("-sigmoid(-4a-4b-4c+2.00)|-0.011*d*(e+f+g+h+i)^2.341", "111000000", "111000000"),

@@ -15,12 +15,12 @@ from captum_interactions.functional import all_masks
 
 
 def _train(model: nn.Module, x: Tensor, y: Tensor, epochs: int, lr: float) -> nn.Module:
-    optimiser = torch.optim.Adam(model.parameters(), lr=lr)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     for _ in range(epochs):
         for rows in torch.randperm(len(x)).split(128):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             nn.functional.cross_entropy(model(x[rows]), y[rows]).backward()
-            optimiser.step()
+            optimizer.step()
     return model.eval()
 
 

@@ -1,8 +1,8 @@
-"""What all pictures share: colours, numbers, the figure, the place of the legend.
+"""What all pictures share: colors, numbers, the figure, the place of the legend.
 
 Blue adds to the output and vermilion takes away, in every picture. The two differ to
-readers with any of the three kinds of colour blindness, which a test checks on
-simulated colours; so do the colours of curves, which differ in their markers as well.
+readers with any of the three kinds of color blindness, which a test checks on
+simulated colors; so do the colors of curves, which differ in their markers as well.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
     "hue",
     "legend_below",
     "open_frame",
-    "sign_colour",
+    "sign_color",
     "signed",
 ]
 
@@ -41,11 +41,11 @@ MARKERS = ("o", "s", "^", "D", "v")
 _LEGEND_WIDTH, _HANDLE_WIDTH = 64, 6
 
 
-def sign_colour(value: float) -> str:
-    """Return the colour of a value: blue if it adds, vermilion if it takes away.
+def sign_color(value: float) -> str:
+    """Return the color of a value: blue if it adds, vermilion if it takes away.
 
     Example:
-        >>> sign_colour(2.0), sign_colour(-2.0), sign_colour(0.0)
+        >>> sign_color(2.0), sign_color(-2.0), sign_color(0.0)
         ('#0072b2', '#d55e00', '#767676')
     """
     if value == 0:
@@ -53,14 +53,14 @@ def sign_colour(value: float) -> str:
     return POSITIVE if value > 0 else NEGATIVE
 
 
-def hue(colour: str) -> int:
-    """Return the hue of a colour in degrees, as style sheets count them.
+def hue(color: str) -> int:
+    """Return the hue of a color in degrees, as style sheets count them.
 
     Example:
         >>> hue(POSITIVE), hue(NEGATIVE)
         (202, 26)
     """
-    channels = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    channels = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return round(360 * rgb_to_hls(*channels)[0])
 
 

@@ -23,7 +23,7 @@ from captum_interactions import (
 )
 
 IMAGES = Path(__file__).parent / "images"
-# Colours are averaged over blocks of pixels before they are compared, so that the edges
+# Colors are averaged over blocks of pixels before they are compared, so that the edges
 # of letters and lines count little.
 BLOCK = 6
 NAMES = ["one", "two", "three", "four", "five", "six"]

@@ -253,7 +253,7 @@ def inside(game, group, others):
 
 
 def merge_figures(game, constituents, a, b):
-    """Figures of merging two constituents that need no neighbours.
+    """Figures of merging two constituents that need no neighbors.
 
     Also ψ_intra from its own definition: the change of B(l) when r is deleted from the
     game, and of B(r) when l is.

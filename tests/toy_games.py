@@ -79,7 +79,7 @@ def _slide_4(x):
 
 
 # The functions on the slides of learned baselines: function, label printed there, and
-# the corner that minimises the loss. The third label is no minimum.
+# the corner that minimizes the loss. The third label is no minimum.
 SLIDES = {
     "S1": (_slide_1, "0000000", "0000000"),
     "S2": (_slide_2, "111000000", "111000000"),

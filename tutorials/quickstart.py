@@ -38,11 +38,11 @@ from captum_interactions import AndInteraction
 from captum_interactions.games import log_odds
 from captum_interactions.visualization import plot_strongest
 
-METHODS = "#e69f00", "#009e73", "#0072b2"  # safe for colour-blind readers
+METHODS = "#e69f00", "#009e73", "#0072b2"  # safe for color-blind readers
 
 
 def train():
-    """Return a network, standardised test rows and labels, names, its accuracy."""
+    """Return a network, standardized test rows and labels, names, its accuracy."""
     data = load_breast_cancer()
     split = train_test_split(
         data.data, data.target, test_size=0.3, random_state=0, stratify=data.target
@@ -129,10 +129,10 @@ def draw(values, result, names, path):
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1.1, 1])
     rows = np.arange(len(names))
-    for offset, (name, v), colour in zip(
+    for offset, (name, v), color in zip(
         (-0.27, 0, 0.27), values.items(), METHODS, strict=True
     ):
-        left.barh(rows + offset, v[0].numpy(), height=0.25, color=colour, label=name)
+        left.barh(rows + offset, v[0].numpy(), height=0.25, color=color, label=name)
     left.set_yticks(rows, names)
     left.invert_yaxis()
     left.axvline(0, color="black", linewidth=0.8)

@@ -75,7 +75,7 @@ def dummy(table, player=1, worth=0.7):
     return table[codes & ~(1 << player)] + worth * ((codes >> player) & 1).double()
 
 
-def symmetrised(table):
+def symmetrized(table):
     """A game in which players 0 and 1 may change places."""
     n = size(table)
     return table + F.relabel_players(table, [1, 0, *range(2, n)])

@@ -134,14 +134,14 @@ def large_claim(seeds, scale):
     )
     return Claim(
         "Understanding large-scale visual concepts",
-        "memorised large-scale concepts are encoded in more high orders",
+        "memorized large-scale concepts are encoded in more high orders",
         f"F at m = 8..10, whole/partial minus there/not: {row(gaps, 3)} per seed\n"
         f"{text}",
         verdict(*(gap > 0 for gap in gaps)),
     )
 
 
-def memorised(seed, outliers, steps, size=600, noise=0.02):
+def memorized(seed, outliers, steps, size=600, noise=0.02):
     """A network that has learned some images with random labels by heart."""
     x, y, held_out, truth = digits()
     x, y, draw = x[:size].clone(), y[:size].clone(), seeded(seed)
@@ -163,7 +163,7 @@ def outlier_claims(seeds, images, steps):
     parts = {"outlier": [], "normal": []}
     rights = []
     for seed in seeds:
-        net, (x, y, changed, normal), right = memorised(seed, 30, steps)
+        net, (x, y, changed, normal), right = memorized(seed, 30, steps)
         rights.append(right)
         with torch.no_grad():
             learned = net(x).argmax(1) == y

@@ -37,11 +37,11 @@ def shapes(count, generator):
     """Eight outlines of random size and place: what counts is where lines meet."""
     y = torch.randint(8, (count,), generator=generator)
     radius = 3.2 + 1.6 * torch.rand(count, generator=generator)
-    centre = SIDE / 2 - 0.5 + torch.rand(count, 2, generator=generator) * 2 - 1
+    center = SIDE / 2 - 0.5 + torch.rand(count, 2, generator=generator) * 2 - 1
     line = torch.arange(SIDE).float()
     rows, columns = torch.meshgrid(line, line, indexing="ij")
-    u = columns[None] - centre[:, :1, None]
-    v = rows[None] - centre[:, 1:, None]
+    u = columns[None] - center[:, :1, None]
+    v = rows[None] - center[:, 1:, None]
     r = radius[:, None, None]
     ring, box, diamond = u.hypot(v), torch.maximum(u.abs(), v.abs()), u.abs() + v.abs()
     inside = [

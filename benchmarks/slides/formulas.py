@@ -20,7 +20,7 @@ from slides.checking import (
     restricted,
     shapley_by_definition,
     size,
-    symmetrised,
+    symmetrized,
     tables,
 )
 from slides.order_formulas import attack_claims, order_claims
@@ -39,11 +39,11 @@ def shapley_claims():
         return t[2] - (t[0] + t[2])
 
     def same(t):
-        phi = F.shapley_values(symmetrised(t))
+        phi = F.shapley_values(symmetrized(t))
         return phi[0] - phi[1]
 
     def strong_premise(t):  # S may hold j: then it reads v(S ∪ {i}) = v(S)
-        t = symmetrised(t)
+        t = symmetrized(t)
         codes = torch.arange(len(t))
         codes = codes[(codes & 1) == 0]
         return t[codes | 1] - t[codes | 2]
@@ -117,13 +117,13 @@ def coalition_claims():
     three = [0, 2, 3]
 
     def outside(t):
-        t = symmetrised(t)
+        t = symmetrized(t)
         return F.multivariate_interaction(t, [0, 2, 3]) - F.multivariate_interaction(
             t, [1, 2, 3]
         )
 
     def anywhere(t):  # A = {0, 2}: A ∪ {0} is A itself
-        t = symmetrised(t)
+        t = symmetrized(t)
         return F.multivariate_interaction(t, [0, 2]) - F.multivariate_interaction(
             t, [0, 1, 2]
         )

@@ -22,7 +22,7 @@ LOW, MIDDLE, HIGH = slice(0, 3), slice(4, 7), slice(8, 11)
 def fit(net, x, y, steps=400, batch=64, lr=2e-3, seed=0, radius=0.0, noise=0.0, hole=0):
     """Train in place: against a PGD of ``radius``, with noise, or with Cutout."""
     generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.Adam(net.parameters(), lr)
+    optimizer = torch.optim.Adam(net.parameters(), lr)
     net.train()
     for _ in range(steps):
         rows = torch.randint(len(x), (batch,), generator=generator)
@@ -36,9 +36,9 @@ def fit(net, x, y, steps=400, batch=64, lr=2e-3, seed=0, radius=0.0, noise=0.0, 
             attack = TransferAttack(net, lower_bound=0.0, upper_bound=1.0)
             images = attack.perturb(images, radius, radius / 2.5, 4, labels)
             net.train()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         cross_entropy(net(images), labels).backward()
-        optimiser.step()
+        optimizer.step()
     return net.eval()
 
 

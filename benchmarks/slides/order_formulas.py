@@ -14,7 +14,7 @@ from slides.checking import (
     mean_rows,
     mended,
     size,
-    symmetrised,
+    symmetrized,
     utilities,
 )
 from slides.report import FAILS, ONLY_IF, Claim
@@ -54,7 +54,7 @@ def order_claims():
         return F.multi_order_interaction(t).mean(0) - F.shapley_interaction_index(t)
 
     def like_players(t):
-        orders = F.multi_order_interaction(symmetrised(t))
+        orders = F.multi_order_interaction(symmetrized(t))
         return orders[:, 0, 2:] - orders[:, 1, 2:]
 
     return [

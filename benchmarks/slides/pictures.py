@@ -10,8 +10,8 @@ from slides.networks import ORDERS, VALUES, disentanglement
 from slides.report import row
 from slides.robustness import KINDS, orders_of, utility
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
-COLOURS = dict(zip(KINDS, (BLUE, ORANGE), strict=True))
+BLUE, ORANGE, GRAY = "#0072B2", "#D55E00", "#777777"
+COLORS = dict(zip(KINDS, (BLUE, ORANGE), strict=True))
 
 
 def draw(part, curves, folder):
@@ -35,12 +35,12 @@ def figure(panels, height=2.9):
     return drawn, axes
 
 
-def band(ax, curves, colour, label, style="-"):
+def band(ax, curves, color, label, style="-"):
     """Mean over seeds, and the range of the seeds."""
     curves = torch.stack(list(curves))
-    ax.plot(ORDERS, curves.mean(0), style, color=colour, label=label, linewidth=1.6)
+    ax.plot(ORDERS, curves.mean(0), style, color=color, label=label, linewidth=1.6)
     ax.fill_between(
-        ORDERS, curves.amin(0), curves.amax(0), color=colour, alpha=0.15, linewidth=0
+        ORDERS, curves.amin(0), curves.amax(0), color=color, alpha=0.15, linewidth=0
     )
 
 
@@ -53,7 +53,7 @@ def finish(ax, title, xlabel="order m (players of context)", legend=True):
 
 
 def save(drawn, path):
-    """Write a PNG of few colours."""
+    """Write a PNG of few colors."""
     from PIL import Image
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,18 +68,18 @@ def orders(runs, folder, value="log-odds"):
     drawn, (left, middle, right) = figure(3)
     for kind in KINDS:
         parts = [orders_of(found, kind, value) for found in runs]
-        band(left, [p[0].mean(0) for p in parts], COLOURS[kind], f"{kind}, clean")
+        band(left, [p[0].mean(0) for p in parts], COLORS[kind], f"{kind}, clean")
         band(
-            left, [p[1].mean(0) for p in parts], COLOURS[kind], f"{kind}, attacked", ":"
+            left, [p[1].mean(0) for p in parts], COLORS[kind], f"{kind}, attacked", ":"
         )
         utilities = [utility(found, kind, value, "equal") for found in runs]
-        band(middle, utilities, COLOURS[kind], kind)
+        band(middle, utilities, COLORS[kind], kind)
         ratios = [
             disentanglement(VALUES[value](found[kind]["clean"], found["labels"]))
             for found in runs
         ]
-        band(right, ratios, COLOURS[kind], kind)
-    left.axhline(0, color=GREY, linewidth=0.6)
+        band(right, ratios, COLORS[kind], kind)
+    left.axhline(0, color=GRAY, linewidth=0.6)
     finish(left, "mean I of order m (log-odds)")
     finish(middle, "attacking utility by order,\nsame logit drop")
     finish(right, "disentanglement D of order m")
@@ -90,16 +90,16 @@ def concepts(curves, folder):
     """Coarse and fine textures; outliers against normal samples."""
     drawn, (left, middle, right) = figure(3)
     named = zip(curves["textures"].items(), (BLUE, ORANGE), strict=True)
-    for (name, runs), colour in named:
-        band(left, [run[0] for run in runs], colour, name)
+    for (name, runs), color in named:
+        band(left, [run[0] for run in runs], color, name)
     finish(left, "textures: strength F of order m")
-    for ax, key, colour, title in (
+    for ax, key, color, title in (
         (middle, "average", BLUE, "outliers − normal: mean I"),
         (right, "positive", ORANGE, "outliers − normal: P (positive mass)"),
     ):
-        band(ax, curves["outliers"][key], colour, key)
-        ax.axhline(0, color=GREY, linewidth=0.6)
-        ax.axvline(9.6, color=GREY, linewidth=0.6, linestyle=":")
+        band(ax, curves["outliers"][key], color, key)
+        ax.axhline(0, color=GRAY, linewidth=0.6)
+        ax.axvline(9.6, color=GRAY, linewidth=0.6, linestyle=":")
         finish(ax, title, legend=False)
     save(drawn, folder / "decks_concepts.png")
 
@@ -108,11 +108,11 @@ def transfer(runs, folder):
     """Interaction and transfer: over images of PGD, and over attacks."""
     drawn, (left, right) = figure(2)
     found = []
-    for run, colour in zip(runs, (BLUE, ORANGE, GREY), strict=False):
+    for run, color in zip(runs, (BLUE, ORANGE, GRAY), strict=False):
         strength, gaps = run["PGD"][0], run["margins"].double()
-        left.scatter(1e3 * strength, gaps, s=9, color=colour, linewidths=0)
+        left.scatter(1e3 * strength, gaps, s=9, color=color, linewidths=0)
         found.append(torch.corrcoef(torch.stack([strength, gaps]))[0, 1])
-    left.axhline(0, color=GREY, linewidth=0.6)
+    left.axhline(0, color=GRAY, linewidth=0.6)
     left.set_ylabel("margin on another network", fontsize=8)
     finish(
         left,
@@ -127,7 +127,7 @@ def transfer(runs, folder):
         rates = [list(run[name][2].values())[1:] for run in runs]
         y = sum(sum(rate) / len(rate) for rate in rates) / len(runs)
         right.scatter(x, y, s=18, color=ORANGE)
-        # Neighbours write their names on different sides.
+        # Neighbors write their names on different sides.
         side = -1 if name in ("DI", "TI", "MI") else 1
         right.annotate(
             name,

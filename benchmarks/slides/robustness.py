@@ -1,6 +1,6 @@
 """Robustness: what attacks and adversarial training do to interactions by order.
 
-Digits, pairs of networks of one initialisation, one trained as usual and one against
+Digits, pairs of networks of one initialization, one trained as usual and one against
 PGD. v(S) = log p(true class), as in the authors' code, and log-odds beside it.
 """
 

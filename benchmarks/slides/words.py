@@ -64,7 +64,7 @@ def predicted(model, ids):
 
 
 def cooperation_claims(model, sentences):
-    """Interactions of neighbours and of distant words, and B of runs of three."""
+    """Interactions of neighbors and of distant words, and B of runs of three."""
     near, far, share, positive, total = [], [], [], 0, 0
     for words in sentences:
         ids = torch.tensor([words])
@@ -89,7 +89,7 @@ def cooperation_claims(model, sentences):
             "Game-theoretic interactions",
             "words usually cooperate with each other, rather than work individually",
             f"{len(sentences)} sentences of 6 to 10 words: {inside.item():.2f} of "
-            "Σ|I(S)| is in coalitions of two and more; mean |I(i,j)| of neighbours "
+            "Σ|I(S)| is in coalitions of two and more; mean |I(i,j)| of neighbors "
             f"{float(near.mean()):.2f}, of others {float(far.mean()):.2f} (larger in "
             f"{float((near > far).double().mean()):.0%} of sentences); B > 0 for "
             f"{positive / total:.0%} of runs of three words, the others work against "

@@ -25,7 +25,7 @@ class BoundedBaselines:
         high: Upper bounds.
 
     Attributes:
-        parameters: Leaf tensors to optimise: how far they have moved, in units.
+        parameters: Leaf tensors to optimize: how far they have moved, in units.
         slope: Largest gradient in any step, to tell a flat loss from a minimum.
     """
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from captum_interactions._captum import progress_bar
 from captum_interactions._checks import bad_value, check_enumerable
 from captum_interactions.attr.baseline_box import BoundedBaselines, read_starts
-from captum_interactions.attr.baseline_settings import FitSettings, penalised_orders
+from captum_interactions.attr.baseline_settings import FitSettings, penalized_orders
 from captum_interactions.attr.baseline_terms import (
     baseline_game,
     loss_terms,
@@ -80,7 +80,7 @@ class BaselineFit:
 
     Attributes:
         forward_func: Model or callable.
-        settings: Which loss, and how it is minimised.
+        settings: Which loss, and how it is minimized.
         per_example: Whether each example has its own baseline.
         per_eval: Coalitions per forward pass.
         generator: Source of randomness.
@@ -166,7 +166,7 @@ class BaselineFit:
         if self.settings.objective == "l1_interaction":
             check_enumerable(n)
         else:
-            penalised_orders(self.settings.max_order, n)
+            penalized_orders(self.settings.max_order, n)
         ends = game(torch.tensor([[False], [True], [False]]).expand(3, n))
         gradients: tuple[Tensor | None, ...] = (None,)
         if ends.requires_grad:
@@ -191,7 +191,7 @@ class BaselineFit:
     def _parts(
         self, examples: Examples, batch: ExampleBatch, box: BoundedBaselines, n: int
     ) -> tuple[list[BoundedBaselines], list[Iterator[ExampleBatch]]]:
-        """Return what is optimised together, and the batches for each of it."""
+        """Return what is optimized together, and the batches for each of it."""
         size = self.settings.batch_size
         if not self.per_example:
             return [box], [examples.forever(size, self.generator)]

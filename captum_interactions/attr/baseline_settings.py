@@ -13,7 +13,7 @@ __all__ = [
     "Objective",
     "Preset",
     "choose_settings",
-    "penalised_orders",
+    "penalized_orders",
 ]
 
 Objective = Literal["shapley", "marginal", "l1_interaction"]
@@ -25,8 +25,8 @@ class FitSettings:
     """Everything a fit needs to know besides model and data.
 
     Attributes:
-        objective: Which loss is minimised.
-        max_order: Largest context size m to penalise; a float is a part λ of n.
+        objective: Which loss is minimized.
+        max_order: Largest context size m to penalize; a float is a part λ of n.
         bounds: How far baselines may go.
         outside: What happens to an init outside the bounds. Those of the default,
             which nobody chose, are widened; those of the authors clamp it in the first
@@ -86,7 +86,7 @@ def choose_settings(
     """Return a preset with what the user chose in its place.
 
     Args:
-        objective: Which loss is minimised.
+        objective: Which loss is minimized.
         preset: Where everything else comes from.
         bounds: ``"preset"``, or the user's.
         chosen: Other settings; ``None`` leaves the preset's.
@@ -114,8 +114,8 @@ def choose_settings(
     return replace(settings, objective=objective, **given)
 
 
-def penalised_orders(max_order: float, n: int) -> list[int]:
-    """Return the context sizes m that a loss penalises.
+def penalized_orders(max_order: float, n: int) -> list[int]:
+    """Return the context sizes m that a loss penalizes.
 
     Args:
         max_order: An integer is the largest m; a float is the part λ of n, which gives
@@ -126,7 +126,7 @@ def penalised_orders(max_order: float, n: int) -> list[int]:
         ValueError: If the integer is not in 0..n−1, or the float not in (0, 1].
 
     Example:
-        >>> penalised_orders(0.5, 7), penalised_orders(1, 7)
+        >>> penalized_orders(0.5, 7), penalized_orders(1, 7)
         ([0, 1, 2], [0, 1])
     """
     if isinstance(max_order, bool) or not isinstance(max_order, (int, float)):

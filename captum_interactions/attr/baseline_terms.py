@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from captum_interactions.attr.baseline_settings import FitSettings, penalised_orders
+from captum_interactions.attr.baseline_settings import FitSettings, penalized_orders
 from captum_interactions.estimators import bernoulli_marginals, permutation_marginals
 from captum_interactions.functional import (
     l1_interaction_loss,
@@ -89,7 +89,7 @@ def loss_terms(
                 ),
             )
         ]
-    orders = penalised_orders(settings.max_order, n)
+    orders = penalized_orders(settings.max_order, n)
     if settings.bernoulli:
         return [_bernoulli_term(settings, n, orders, i, generator) for i in range(n)]
     drawn = orders

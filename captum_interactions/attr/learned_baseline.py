@@ -152,7 +152,7 @@ class LearnedBaselineShapley(AbstractInteractionAttribution):
             bounds: How far they may go: ``("sigma", k)`` for mean ± k standard
                 deviations of each element, ``("abs", low, high)``, or ``None``.
                 The default is one standard deviation, widened to contain the init.
-            max_order: Largest context size m to penalise: an integer, or a float for a
+            max_order: Largest context size m to penalize: an integer, or a float for a
                 part λ of the players (m = 0..⌊λn⌋−1). 0.5 unless given.
             preset: ``"default"``: Adam in units of the standard deviation, random
                 batches, contexts of exactly m players. ``"paper"``: the algorithm of

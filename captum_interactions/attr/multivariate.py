@@ -260,7 +260,7 @@ def _check_options(
             "partitions",
             "'contiguous' for learned partitions",
             repr(partitions),
-            "learning decides boundaries between neighbours",
+            "learning decides boundaries between neighbors",
         )
     return method == "learned"
 

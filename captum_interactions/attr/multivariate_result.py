@@ -54,7 +54,7 @@ class MultivariateInteractionResult(InteractionResult):
         errors: Standard errors of B, B_max, B_min and T, ``(batch, *outputs, 4)``, or
             ``None`` where they are exact. Those of the extremes are for the partitions
             found; the largest of noisy sums is also biased outwards.
-        probabilities: Learned probabilities that neighbours share a block, at the
+        probabilities: Learned probabilities that neighbors share a block, at the
             maximum and the minimum, ``(batch, *outputs, 2, m − 1)``, or ``None``.
     """
 

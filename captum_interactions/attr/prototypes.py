@@ -93,11 +93,11 @@ def prototype_records(
 
     Returns:
         Two records: the partition at B_max, whose attribution label is the predicted
-        class, and the one at B_min, labelled with the true class. Each block is one
+        class, and the one at B_min, labeled with the true class. Each block is one
         piece of text, shaded by its value (Captum paints green towards the prediction
         and red against it; :func:`visualize_prototypes` paints blue and vermilion,
-        which differ to colour-blind readers). The score is the sum over the blocks of
-        that colour.
+        which differ to color-blind readers). The score is the sum over the blocks of
+        that color.
 
     Raises:
         ValueError: If there is no such example or output, or not one word per player.
@@ -143,14 +143,14 @@ def visualize_prototypes(
     example: int = 0,
     output: tuple[int, ...] = (),
 ) -> Any:
-    """Show the two partitions as coloured text in a notebook.
+    """Show the two partitions as colored text in a notebook.
 
     Blue pushes towards the prediction, vermilion against it.
 
     Arguments are those of :func:`prototype_records`.
 
     Returns:
-        Captum's HTML object in our colours, which is also displayed.
+        Captum's HTML object in our colors, which is also displayed.
     """
     from IPython.display import HTML, display
     from IPython.utils.capture import capture_output
@@ -158,14 +158,14 @@ def visualize_prototypes(
     records = prototype_records(
         result, words, predicted, true, probability, example, output
     )
-    with capture_output():  # Captum displays it in its own colours.
+    with capture_output():  # Captum displays it in its own colors.
         page = visualization.visualize_text(records)
-    recoloured = HTML(_recoloured(page.data))
-    display(recoloured)
-    return recoloured
+    recolored = HTML(_recolored(page.data))
+    display(recolored)
+    return recolored
 
 
-def _recoloured(page: str) -> str:
+def _recolored(page: str) -> str:
     """Captum's green and red become the palette's hues, as light as they were."""
     hues = {"120": hue(POSITIVE), "0": hue(NEGATIVE)}
     return re.sub(

@@ -36,7 +36,7 @@ _MOST_PLAYERS = 62
 class InteractionTree(AbstractInteractionAttribution):
     """Binary tree over the players, grown from the bottom by interaction strength.
 
-    At first every player is a constituent. Again and again the two neighbouring
+    At first every player is a constituent. Again and again the two neighboring
     constituents that interact most are merged into one, which from then on acts as a
     single player.
 
@@ -63,7 +63,7 @@ class InteractionTree(AbstractInteractionAttribution):
         target: Any = None,
         additional_forward_args: Any = None,
         feature_mask: Tensor | tuple[Tensor, ...] | None = None,
-        neighbours: Sequence[tuple[int, int]] | None = None,
+        neighbors: Sequence[tuple[int, int]] | None = None,
         criterion: Criterion = "r",
         n_samples: int | None = None,
         perturbations_per_eval: int | None = None,
@@ -89,7 +89,7 @@ class InteractionTree(AbstractInteractionAttribution):
             target,
             additional_forward_args,
             feature_mask,
-            neighbours,
+            neighbors,
             criterion,
             n_samples,
             perturbations_per_eval,
@@ -104,7 +104,7 @@ class InteractionTree(AbstractInteractionAttribution):
         target: Any = None,
         additional_forward_args: Any = None,
         feature_mask: Tensor | tuple[Tensor, ...] | None = None,
-        neighbours: Sequence[tuple[int, int]] | None = None,
+        neighbors: Sequence[tuple[int, int]] | None = None,
         criterion: Criterion = "r",
         n_samples: int | None = None,
         perturbations_per_eval: int | None = None,
@@ -125,7 +125,7 @@ class InteractionTree(AbstractInteractionAttribution):
             feature_mask: Which input elements form a player. A player that an example
                 lacks is no part of its tree, so that sentences of different length can
                 share a batch.
-            neighbours: Pairs of players that are neighbours, such as
+            neighbors: Pairs of players that are neighbors, such as
                 :func:`~captum_interactions.estimators.grid_edges` of image patches;
                 ``None`` for a sequence. They must connect all players.
             criterion: Which figure decides what is merged: ``"r"`` (the published
@@ -147,7 +147,7 @@ class InteractionTree(AbstractInteractionAttribution):
             TypeError: As :class:`~captum_interactions.games.ModelGame`.
             ValueError: As :class:`~captum_interactions.games.ModelGame`; if there are
                 more than 14 players without ``n_samples`` or more than 62 with it, an
-                example has fewer than two players, the neighbours do not connect the
+                example has fewer than two players, the neighbors do not connect the
                 players, or the budget is too small.
         """
         game = self._game(
@@ -161,7 +161,7 @@ class InteractionTree(AbstractInteractionAttribution):
         )
         check_criterion(criterion)
         exact = _check_budget(game.n_players, n_samples)
-        plan = plan_forest(game, neighbours, criterion)
+        plan = plan_forest(game, neighbors, criterion)
         if exact:
             forest = grow_exact(game, plan)
         else:

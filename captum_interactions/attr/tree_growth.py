@@ -43,8 +43,8 @@ class ForestPlan:
     """Who takes part in each example's tree, next to whom.
 
     Attributes:
-        examples: Players and neighbouring pairs of each example.
-        everyone: Players and neighbouring pairs of the whole batch, for a forward
+        examples: Players and neighboring pairs of each example.
+        everyone: Players and neighboring pairs of the whole batch, for a forward
             function that returns one scalar for it.
         criterion: Which figure decides the merges.
     """
@@ -87,12 +87,12 @@ class Forest:
 
 def plan_forest(
     game: ModelGame,
-    neighbours: Sequence[tuple[int, int]] | None,
+    neighbors: Sequence[tuple[int, int]] | None,
     criterion: Criterion,
 ) -> ForestPlan:
     """Find the players of each example and check that they can form a tree."""
     everyone = tuple(range(game.n_players))
-    given = None if neighbours is None else _check_edges(neighbours)
+    given = None if neighbors is None else _check_edges(neighbors)
 
     def graph(players: tuple[int, ...]) -> tuple[tuple[int, ...], Edges]:
         if given is None:
@@ -110,14 +110,14 @@ def plan_forest(
     return ForestPlan(tuple(graph(players) for players in present), whole, criterion)
 
 
-def _check_edges(neighbours: Sequence[tuple[int, int]]) -> Edges:
+def _check_edges(neighbors: Sequence[tuple[int, int]]) -> Edges:
     try:
-        return tuple((int(a), int(b)) for a, b in neighbours)
+        return tuple((int(a), int(b)) for a, b in neighbors)
     except (TypeError, ValueError):
         bad_type(
-            "neighbours",
+            "neighbors",
             "a sequence of pairs of players",
-            neighbours,
+            neighbors,
             "pass None for a sequence of players",
         )
 

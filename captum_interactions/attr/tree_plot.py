@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from captum_interactions._palette import MUTED, figure_for, sign_colour, signed
+from captum_interactions._palette import MUTED, figure_for, sign_color, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,11 +79,11 @@ def _draw_merge(
     (x0, y0), (x1, y1) = (place[child.span] for child in node.children)
     y = float(_height(node))
     strength = abs(node.b_between) / strongest
-    colour = MUTED if strength < _FAINT else sign_colour(node.b_between)
+    color = MUTED if strength < _FAINT else sign_color(node.b_between)
     ax.plot(
         [x0, x0, x1, x1],
         [y0, y, y, y1],
-        color=colour,
+        color=color,
         alpha=0.3 + 0.7 * strength,
         linewidth=1.0 + 3.5 * strength,
         solid_joinstyle="miter",
@@ -98,7 +98,7 @@ def _draw_merge(
         ha="center",
         va="top",
         fontsize=8,
-        color=colour,
+        color=color,
         zorder=4,
     )
     place[node.span] = (middle, y)
@@ -114,7 +114,7 @@ def _draw_word(ax: Axes, leaf: Any, word: str, x: float, largest: float) -> None
         fontsize=10,
         zorder=5,
         bbox={
-            "facecolor": sign_colour(leaf.phi),
+            "facecolor": sign_color(leaf.phi),
             "alpha": 0.45 * abs(leaf.phi) / largest,
             "edgecolor": "none",
             "boxstyle": "round,pad=0.25",

@@ -41,7 +41,7 @@ class InteractionNode:
         b: Interaction inside the constituent.
         b_between: The part of it that neither child has.
         r: Density of ``b_between`` among what is at stake, 0..1.
-        s: What the merge loses: the neighbouring pairs' density, 0..1.
+        s: What the merge loses: the neighboring pairs' density, 0..1.
         t: Part of ``b_between`` that is between the children as wholes, 0..1.
         dependence: How far the children's effects depend on each other, 0..1.
         psi_inter: Interaction between the children as wholes.
@@ -219,7 +219,7 @@ class InteractionTreeResult(InteractionResult):
         return _as_dict(self.root(example, output))
 
     def to_newick(self, example: int = 0, output: tuple[int, ...] = ()) -> str:
-        """One tree in Newick format, inner nodes labelled with ``b_between``.
+        """One tree in Newick format, inner nodes labeled with ``b_between``.
 
         Args:
             example: Which example.

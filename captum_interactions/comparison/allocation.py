@@ -19,7 +19,7 @@ from torch import Tensor
 from captum_interactions.comparison.running import reason
 from captum_interactions.functional import coalition_members
 
-__all__ = ["Allocation", "allocate", "allocation_of", "summarise"]
+__all__ = ["Allocation", "allocate", "allocation_of", "summarize"]
 
 _ALLOCATED = 10  # strongest AND interactions that are looked at
 # Arguments of a method that mean the same on a bare mask.
@@ -75,7 +75,7 @@ def allocation_of(
     except Exception as error:
         # Methods that need more than a mask (a window, a layer) raise what they like.
         return None, f"no allocation, it does not run on masks alone: {reason(error)}"
-    return summarise(shares, coalitions, torch.tensor([s for s, _ in kept])), None
+    return summarize(shares, coalitions, torch.tensor([s for s, _ in kept])), None
 
 
 def allocate(
@@ -105,7 +105,7 @@ def allocate(
     return torch.stack(shares)
 
 
-def summarise(
+def summarize(
     shares: Tensor,  # (K, n)
     coalitions: Sequence[tuple[int, ...]],
     strengths: Tensor,  # (K,)

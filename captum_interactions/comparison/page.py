@@ -13,7 +13,7 @@ import captum
 import torch
 from torch import Tensor
 
-from captum_interactions._palette import diverging, sign_colour
+from captum_interactions._palette import diverging, sign_color
 from captum_interactions.comparison.columns import area
 from captum_interactions.comparison.page_style import POLICY, SCRIPT, STYLE
 
@@ -36,7 +36,7 @@ _CAVEATS = (
     "says where the effect of any game goes only if the method is linear in v; "
     "gradient methods are not functions of v(S) and have none.",
     "Correlations over a few players are coarse: with four, a single swap of "
-    "neighbours takes the rank correlation from 1 to 0.8.",
+    "neighbors takes the rank correlation from 1 to 0.8.",
     "Random methods are shown with one draw of their samples, times with one call.",
 )
 
@@ -78,7 +78,7 @@ def render(
 def _section(heading: str, *content: str) -> str:
     name = heading.lower().replace(" ", "-")
     return (
-        f'<section aria-labelledby="{name}"><h2 id="{name}">{heading}</h2>'
+        f'<section aria-labeledby="{name}"><h2 id="{name}">{heading}</h2>'
         f"{''.join(content)}</section>"
     )
 
@@ -214,7 +214,7 @@ def _shade(share: float) -> str:
     if math.isnan(share):
         return ""
     opacity = round(min(1.0, abs(share)) * 127)
-    return f"background:{sign_colour(share)}{opacity:02x}"
+    return f"background:{sign_color(share)}{opacity:02x}"
 
 
 def _curves(comparison: AttributionComparison) -> str:
@@ -320,12 +320,12 @@ def _picture_card(name: str, alt: str, data: str, caption: str = "") -> str:
     )
 
 
-def _png(pixels: Tensor, colours: Any, low: float) -> str:
+def _png(pixels: Tensor, colors: Any, low: float) -> str:
     """A picture of one pixel per value from ``low`` to 1; the page enlarges it."""
     from matplotlib.image import imsave
 
     buffer = io.BytesIO()
-    imsave(buffer, pixels.numpy(), format="png", cmap=colours, vmin=low, vmax=1)
+    imsave(buffer, pixels.numpy(), format="png", cmap=colors, vmin=low, vmax=1)
     return base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -369,10 +369,10 @@ def _bar(share: float) -> str:
     """A bar from the middle, to the right for positive attributions."""
     width = 50 * abs(share)
     start = 50.0 if share > 0 else 50 - width
-    colour = "--blue" if share > 0 else "--red"
+    color = "--blue" if share > 0 else "--red"
     return (
         f'<span class="bar" style="margin-left:{start:.1f}%;width:{width:.1f}%;'
-        f'background:var({colour})"></span>'
+        f'background:var({color})"></span>'
     )
 
 

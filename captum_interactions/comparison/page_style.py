@@ -9,7 +9,7 @@ from captum_interactions._palette import NEGATIVE, POSITIVE
 
 __all__ = ["POLICY", "SCRIPT", "STYLE"]
 
-# Light and dark; positive is blue, negative vermilion: colour-blind readers tell them
+# Light and dark; positive is blue, negative vermilion: color-blind readers tell them
 # apart.
 STYLE = """
 :root { color-scheme: light dark; --back: #fff; --card: #f6f7f9; --text: #1c1f24;

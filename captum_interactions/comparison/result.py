@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
-from captum_interactions._palette import diverging, sign_colour
+from captum_interactions._palette import diverging, sign_color
 from captum_interactions.comparison.agreement import (
     linear_correlation,
     rank_correlation,
@@ -240,9 +240,9 @@ class AttributionComparison:
         return figure, axes
 
     def _bars(self, axis: Any, values: Tensor, names: Sequence[str]) -> None:
-        colours = [sign_colour(v) for v in values.tolist()]
+        colors = [sign_color(v) for v in values.tolist()]
         places = list(range(len(names)))
-        axis.barh(places, values.tolist(), color=colours)
+        axis.barh(places, values.tolist(), color=colors)
         axis.set_yticks(places, [_literal(name) for name in names])
         axis.axvline(0, color="black", linewidth=0.8)
         axis.tick_params(labelsize=7)

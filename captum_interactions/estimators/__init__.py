@@ -41,7 +41,7 @@ from captum_interactions.estimators.marginals import (
     bernoulli_marginals,
     permutation_marginals,
 )
-from captum_interactions.estimators.pairs import neighbour_pairs, random_pairs
+from captum_interactions.estimators.pairs import neighbor_pairs, random_pairs
 from captum_interactions.estimators.pilot import PILOT_SHARE, reuse_is_better
 from captum_interactions.estimators.plan import (
     MAX_TABLE_PLAYERS,
@@ -61,7 +61,7 @@ __all__ = [
     "PairEstimate",
     "complete_table",
     "distinct",
-    "neighbour_pairs",
+    "neighbor_pairs",
     "paired_contexts",
     "random_pairs",
     "reuse_is_better",

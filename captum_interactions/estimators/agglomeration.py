@@ -128,7 +128,7 @@ def grid_edges(rows: int, columns: int) -> tuple[tuple[int, int], ...]:
 def check_players(
     players: Sequence[int], edges: Sequence[tuple[int, int]]
 ) -> dict[int, int]:
-    """Return the codes of every player's neighbours, if they can form one tree.
+    """Return the codes of every player's neighbors, if they can form one tree.
 
     Raises:
         ValueError: If there are fewer than two players, an edge joins a player with
@@ -145,7 +145,7 @@ def check_players(
     for a, b in edges:
         if a == b or a not in reach or b not in reach:
             bad_value(
-                "neighbours",
+                "neighbors",
                 f"made of pairs of different players among {list(players)}",
                 (a, b),
                 "list each edge as a pair of player indices",
@@ -155,7 +155,7 @@ def check_players(
     parts = _components(reach)
     if len(parts) > 1:
         bad_value(
-            "neighbours",
+            "neighbors",
             "a connected graph, as one tree must join all players",
             f"{len(parts)} parts {parts}",
             "add edges between the parts, or explain each part as its own players",
@@ -186,7 +186,7 @@ def agglomerate(
     tolerance: Tolerance | None = None,
     beam: int = 8,
 ) -> Growth:
-    """Grow a tree: merge the best pair of neighbours until one constituent is left.
+    """Grow a tree: merge the best pair of neighbors until one constituent is left.
 
     Where pairs tie, each is tried: up to ``beam`` trees grow side by side, and the one
     whose merges model most interaction, Σ |b_between|, is returned. What still ties
@@ -194,7 +194,7 @@ def agglomerate(
 
     Args:
         players: Players that take part, ascending; all others are always absent.
-        edges: Pairs of neighbouring players.
+        edges: Pairs of neighboring players.
         contexts: Over which contexts figures are averaged.
         criterion: Which figure of :class:`MergeFigures` is to be largest, in absolute
             value. ``"r"`` is the published density; ``"dependence"`` finds AND and OR
@@ -210,7 +210,7 @@ def agglomerate(
 
     Raises:
         ValueError: If there are fewer than two players, the criterion is unknown, or
-            the neighbours do not form one connected graph.
+            the neighbors do not form one connected graph.
 
     References:
         Zhang et al., "Building interpretable interaction trees for deep NLP models"
@@ -243,7 +243,7 @@ class _Partial:
     """A tree that is still growing.
 
     Attributes:
-        groups: The code of each constituent and of all its neighbours.
+        groups: The code of each constituent and of all its neighbors.
         merges: What was merged so far.
         modelled: Σ |b_between| of the merges, as a part of the spread of v.
     """
@@ -302,7 +302,7 @@ def _grow(
 
 
 def _candidates(codes: list[int], near: dict[int, int]) -> list[tuple[int, int]]:
-    """Positions of all pairs of neighbouring constituents."""
+    """Positions of all pairs of neighboring constituents."""
     return [
         (a, b)
         for a in range(len(codes))

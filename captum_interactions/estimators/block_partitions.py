@@ -28,7 +28,7 @@ class BlockReading:
         singles: φ_A({i}) of every member, ``(*batch, m)``.
         largest: B_max and its partition.
         smallest: B_min and its partition.
-        probabilities: Learned probabilities that neighbours share a block at the
+        probabilities: Learned probabilities that neighbors share a block at the
             maximum and at the minimum, ``(*batch, 2, m − 1)``, or ``None``.
         whole_weights: Coefficients of the blocks in B([A]), ``(blocks,)``.
         largest_weights: Coefficients of the blocks in B_max, ``(*batch, blocks)``.
@@ -59,7 +59,7 @@ def read_blocks(
         values: φ_A of some blocks, ``(*batch, blocks)``.
         codes: Their codes over the positions of A's members: all runs of consecutive
             members, or all non-empty subsets for ``partitions="all"``.
-        partitions: Over which partitions to optimise.
+        partitions: Over which partitions to optimize.
         learned: Learn contiguous partitions instead of finding the best.
         generator: Source of randomness of learning.
         rounding: Error of the values, a number or ``(*batch,)``: sums closer than this,

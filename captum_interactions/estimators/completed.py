@@ -139,7 +139,7 @@ def complete_table(
     )
 
 
-def _standardised(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _standardized(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     mean, scale = values.mean(), values.std()
     # A constant game stays constant; the scale only keeps the division finite.
     scale = torch.where(scale > 0, scale, torch.ones_like(scale))
@@ -160,7 +160,7 @@ def _posterior(
     draws: int,
     generator: torch.Generator | None,
 ) -> tuple[Tensor, Tensor]:
-    y, mean, scale = _standardised(values)
+    y, mean, scale = _standardized(values)
     if not y.any():
         flat = values.new_full((1 << n,), values[0].item())
         return flat, flat.new_zeros(draws, 1 << n)

@@ -38,7 +38,7 @@ class LearnedPartition(NamedTuple):
 
 def learn_partition(
     gains: Tensor,  # (*batch, m, m)
-    maximise: bool = True,
+    maximize: bool = True,
     n_iterations: int = 200,
     n_partitions: int = 10,
     learning_rate: float = 1.0,
@@ -58,7 +58,7 @@ def learn_partition(
 
     Args:
         gains: Gain of the block of members i..j at entry (i, j), ``(*batch, m, m)``.
-        maximise: Whether the sum is to be as large, or as small, as possible.
+        maximize: Whether the sum is to be as large, or as small, as possible.
         n_iterations: Ascent steps.
         n_partitions: Partitions drawn in each.
         learning_rate: Step size, for gains scaled to at most 1.
@@ -90,7 +90,7 @@ def learn_partition(
     lead = gains.shape[:-2]
     slack = torch.as_tensor(tolerance).to(gains)[..., None, None]
     upper = torch.where(gains.abs() > slack, gains, 0).detach().triu()
-    upper = upper.reshape(-1, m * m) * (1 if maximise else -1)
+    upper = upper.reshape(-1, m * m) * (1 if maximize else -1)
     scale = upper.abs().amax(-1, keepdim=True)
     g = upper / torch.where(scale > 0, scale, 1)
     theta = g.new_zeros(len(g), m - 1)

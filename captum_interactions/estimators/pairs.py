@@ -1,4 +1,4 @@
-"""Which pairs to look at when there are too many: random ones, or neighbours."""
+"""Which pairs to look at when there are too many: random ones, or neighbors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 from captum_interactions._checks import bad_value, check_positive_int
 
-__all__ = ["random_pairs", "neighbour_pairs"]
+__all__ = ["random_pairs", "neighbor_pairs"]
 
 Pairs = list[tuple[int, int]]
 
@@ -25,7 +25,7 @@ def random_pairs(n: int, count: int, generator: torch.Generator | None = None) -
     return _draw(every, count, generator)
 
 
-def neighbour_pairs(
+def neighbor_pairs(
     height: int,
     width: int,
     count: int | None = None,
@@ -35,10 +35,10 @@ def neighbour_pairs(
 ) -> Pairs:
     """Draw different pairs of cells of a grid that lie close to each other.
 
-    Cell (row, column) is player row·width + column. Two cells are neighbours if rows
+    Cell (row, column) is player row·width + column. Two cells are neighbors if rows
     and columns differ by at most ``distance``: 1 is the setting of Ren et al. (2021),
     2 that of Deng et al. (2022). The authors draw a cell and clamp its partner to the
-    grid, which prefers cells at the border; here every neighbouring pair is equally
+    grid, which prefers cells at the border; here every neighboring pair is equally
     likely.
 
     Args:
@@ -55,7 +55,7 @@ def neighbour_pairs(
         ValueError: If there are fewer such pairs than ``count``.
 
     Example:
-        >>> neighbour_pairs(1, 3)
+        >>> neighbor_pairs(1, 3)
         [(0, 1), (1, 2)]
     """
     check_positive_int("distance", distance, "1 means the eight adjacent cells")

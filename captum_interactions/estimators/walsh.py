@@ -47,7 +47,7 @@ _SMALLEST_NUGGET = 1e-9
 def walsh_transform(
     table: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
-    """Σ_T (−1)^{|S∩T|} table(T), not normalised, as two matrix products.
+    """Σ_T (−1)^{|S∩T|} table(T), not normalized, as two matrix products.
 
     Example:
         >>> walsh_transform(torch.tensor([1.0, 2.0, 3.0, 4.0])).tolist()
@@ -140,7 +140,7 @@ def fit_prior(
 
     Args:
         masks: The coalitions, ``(C, n)`` bool.
-        values: Their values, standardised to mean 0 and variance 1, ``(C,)``.
+        values: Their values, standardized to mean 0 and variance 1, ``(C,)``.
         generator: Source of randomness for the rows used when there are many.
 
     Returns:
@@ -160,7 +160,7 @@ def fit_prior(
         parameters = torch.tensor(
             start, dtype=values.dtype, device=values.device, requires_grad=True
         )
-        optimiser = torch.optim.Adam([parameters], lr=0.15)
+        optimizer = torch.optim.Adam([parameters], lr=0.15)
         best, best_parameters = float("inf"), parameters.detach().clone()
         for _ in range(_FIT_STEPS):
             prior = _prior_from(parameters, n)
@@ -168,7 +168,7 @@ def fit_prior(
             if loss < best:
                 best, best_parameters = loss, parameters.detach().clone()
             (parameters.grad,) = torch.autograd.grad(tangent, parameters)
-            optimiser.step()
+            optimizer.step()
     return _prior_from(best_parameters, n)
 
 

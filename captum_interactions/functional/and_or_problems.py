@@ -1,6 +1,6 @@
 """The sparse AND-OR split as a convex problem: projections, prox and certificates.
 
-Minimise |a|₁ + |b|₁ over AND interactions a and OR interactions b with b = o + P a,
+Minimize |a|₁ + |b|₁ over AND interactions a and OR interactions b with b = o + P a,
 where o are the OR interactions of the whole game and P = [[1, 1], [0, −1]]^⊗n: what the
 AND part takes from the game, the OR part gives back. The empty set costs nothing.
 Projecting onto the constraint takes two orthogonal Kronecker transforms, so no matrix
@@ -60,7 +60,7 @@ class KroneckerPower:
 
 
 class Problem(Protocol):
-    """A batch of problems: minimise Σ|a| + |b| on a subspace of points.
+    """A batch of problems: minimize Σ|a| + |b| on a subspace of points.
 
     Points are ``(games, parts, 2**n)`` with the parts a, b and, where there is a noise
     term, q.
@@ -136,7 +136,7 @@ def or_operator(x: Tensor) -> Tensor:
 
 
 class SplitProblem:
-    """Minimise |a|₁ + |b|₁ subject to b = o + P a.
+    """Minimize |a|₁ + |b|₁ subject to b = o + P a.
 
     With q₀, q₁ the singular vectors of [[1, 1], [0, −1]], which is its own inverse,
     P q_k = g_k q_{1−k}: in the basis of their Kronecker products P is a reversal of the
@@ -209,7 +209,7 @@ class SplitProblem:
 
 
 class NoisySplitProblem:
-    """Minimise |a|₁ + |b|₁ subject to b = o(v + q) + P a and |q| ≤ bound."""
+    """Minimize |a|₁ + |b|₁ subject to b = o(v + q) + P a and |q| ≤ bound."""
 
     def __init__(self, games: Tensor, bounds: Tensor) -> None:
         n = n_players(games)

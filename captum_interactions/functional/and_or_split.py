@@ -1,6 +1,6 @@
 """The sparse AND-OR form of a game: the split v = v_and + v_or of least l1 norm.
 
-Minimise Σ_{S≠∅} |I_and(S)| + |I_or(S)| over all splits, where I_and are the AND
+Minimize Σ_{S≠∅} |I_and(S)| + |I_or(S)| over all splits, where I_and are the AND
 interactions of v_and and I_or the OR interactions of v_or: a linear program in 2^n
 unknowns, solved by :mod:`~captum_interactions.functional.and_or_admm`.
 """

@@ -126,7 +126,7 @@ def shapley_loss(
 
     Args:
         table: v(S) of all coalitions, ``(*batch, 2**n)``.
-        orders: Context sizes m to penalise; low ones.
+        orders: Context sizes m to penalize; low ones.
 
     Returns:
         One loss per game, ``(*batch,)``, in the units of the value function.
@@ -153,7 +153,7 @@ def marginal_loss(
 
     Args:
         table: v(S) of all coalitions, ``(*batch, 2**n)``.
-        orders: Context sizes m to penalise; low ones.
+        orders: Context sizes m to penalize; low ones.
 
     Returns:
         One loss per game, ``(*batch,)``, in the units of the value function.

@@ -17,7 +17,7 @@ from captum_interactions.functional.coalitions import accumulation_dtype, n_play
 
 __all__ = ["moebius", "zeta", "superset_moebius", "superset_zeta"]
 
-# Butterflies over the lowest players touch runs of 1, 2, 4, … neighbouring values,
+# Butterflies over the lowest players touch runs of 1, 2, 4, … neighboring values,
 # which strided kernels do slowly; the lowest four go through one 16 x 16 product.
 _DENSE_PLAYERS = 4
 

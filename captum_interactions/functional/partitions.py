@@ -60,7 +60,7 @@ def run_codes(m: int, device: torch.device | str | None = None) -> Tensor:
 
 def best_run_partition(
     gains: Tensor,  # (*batch, m, m)
-    maximise: bool = True,
+    maximize: bool = True,
     tolerance: Tensor | float = 1e-12,
 ) -> PartitionOptimum:
     """Best partition into runs of consecutive members: interval dynamic programming.
@@ -70,7 +70,7 @@ def best_run_partition(
     Args:
         gains: g(i..j) at entry (i, j), ``(*batch, m, m)``; entries below the diagonal
             are ignored.
-        maximise: Whether the sum is to be as large, or as small, as possible.
+        maximize: Whether the sum is to be as large, or as small, as possible.
         tolerance: Sums closer than this at a step count as equal, in the units of
             ``gains``; a number or a tensor ``(*batch,)``.
 
@@ -85,7 +85,7 @@ def best_run_partition(
     """
     m = gains.shape[-1]
     batch = gains.shape[:-2]
-    g = gains.detach().reshape(-1, m, m) * (1 if maximise else -1)
+    g = gains.detach().reshape(-1, m, m) * (1 if maximize else -1)
     slack = _per_row(tolerance, batch, g)
     best = g.new_zeros(len(g), m + 1)
     blocks = torch.zeros(len(g), m + 1, dtype=torch.int64, device=g.device)
@@ -139,7 +139,7 @@ def _gather_runs(gains: Tensor, start: Tensor, batch: torch.Size) -> PartitionOp
 
 def best_set_partition(
     gains: Tensor,  # (*batch, 2**m)
-    maximise: bool = True,
+    maximize: bool = True,
     tolerance: Tensor | float = 1e-12,
 ) -> PartitionOptimum:
     """Best partition into any blocks: dynamic programming over subsets.
@@ -149,7 +149,7 @@ def best_set_partition(
 
     Args:
         gains: g(C) of every block by its code, ``(*batch, 2**m)``.
-        maximise: Whether the sum is to be as large, or as small, as possible.
+        maximize: Whether the sum is to be as large, or as small, as possible.
         tolerance: Sums closer than this at a step count as equal, in the units of
             ``gains``; a number or a tensor ``(*batch,)``.
 
@@ -168,7 +168,7 @@ def best_set_partition(
     m = n_players(gains)
     check_partitioned(m)
     batch = gains.shape[:-1]
-    g = gains.detach().reshape(-1, 1 << m) * (1 if maximise else -1)
+    g = gains.detach().reshape(-1, 1 << m) * (1 if maximize else -1)
     slack = _per_row(tolerance, batch, g)
     best = torch.zeros_like(g)
     blocks = torch.zeros(g.shape, dtype=torch.int64, device=g.device)
@@ -185,7 +185,7 @@ def best_set_partition(
 
 
 def check_partitioned(m: int) -> None:
-    """Refuse all partitions of more members than the subset programme can hold."""
+    """Refuse all partitions of more members than the subset program can hold."""
     if m > MAX_PARTITIONED_PLAYERS:
         bad_value(
             "coalition",

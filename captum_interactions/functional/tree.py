@@ -66,7 +66,7 @@ class MergeFigures:
         phi: Φ(S; O), the Shapley value of the union.
         r: Density |b_between| / (|b_between| + |c_left| + |c_right| + Σ |b_between| of
             the pairs that share a constituent with this one); 0 if all of them are 0.
-        s: What the merge loses: the neighbours' share of the same denominator.
+        s: What the merge loses: the neighbors' share of the same denominator.
         t: |psi_inter| / (|psi_inter| + |psi_intra|), 0 if both are 0.
         dependence: How far what one side does depends on the other: |psi_inter| over
             the mean of |Φ(l; O)| + |Φ(S; O) − Φ(r; O)| (l without and with r) and the
@@ -315,7 +315,7 @@ def merge_figures(
         constituents: Codes of the disjoint constituents P; players in none of them are
             absent throughout.
         pairs: Positions (l, r) in P of the pairs; pairs that share a constituent are
-            neighbours in ``r`` and ``s``.
+            neighbors in ``r`` and ``s``.
 
     Returns:
         The figures, each ``(*batch, pairs)``.

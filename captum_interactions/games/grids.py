@@ -1,4 +1,4 @@
-"""Players on a grid of image cells, and pairs of neighbouring cells."""
+"""Players on a grid of image cells, and pairs of neighboring cells."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def grid_pairs(
     radius: int = 2,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Pairs of neighbouring cells, as interaction strength is usually measured on.
+    """Pairs of neighboring cells, as interaction strength is usually measured on.
 
     Anchors lie at every ``spacing``-th row and column; each gets distinct random
     partners from the window of ``2·radius + 1`` cells around it, cut at the borders.

@@ -1,7 +1,7 @@
 """Words and tokens as players: from a tokenizer's output to a feature mask.
 
 Special tokens are present in every coalition. A special token shares the player of a
-neighbouring token, and its baseline is its own id, so that it never changes.
+neighboring token, and its baseline is its own id, so that it never changes.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def _number(
     spans: Sequence[Sequence[int]],
     length: int,
 ) -> tuple[Tensor, list[tuple[int, int]]]:
-    """Give every token a player: its group's, or for special tokens a neighbour's."""
+    """Give every token a player: its group's, or for special tokens a neighbor's."""
     players: dict[int | None, int] = {}
     ends: list[tuple[int, int]] = []
     mask = torch.full((length,), -1)

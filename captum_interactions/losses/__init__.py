@@ -1,4 +1,4 @@
-"""What is minimised: interactions as training losses, and as a measure of networks."""
+"""What is minimized: interactions as training losses, and as a measure of networks."""
 
 from captum_interactions.losses.interaction import InteractionLoss, LossOutput
 from captum_interactions.losses.steering import OrderSteeringLoss, steering_weights

@@ -47,7 +47,7 @@ class InteractionStrength:
         return float(self.interactions.abs().mean())
 
     @property
-    def normalised(self) -> float:
+    def normalized(self) -> float:
         """:attr:`raw` over :attr:`scale`: shrinking all scores does not shrink it."""
         return self.raw / self.scale
 
@@ -71,8 +71,8 @@ class InteractionStrength:
     def __repr__(self) -> str:
         images, pairs = self.interactions.shape
         return (
-            f"InteractionStrength({self.raw:.3e} ± {self.raw_error:.1e}, normalised "
-            f"{self.normalised:.3e}, {images} images, {pairs} pairs)"
+            f"InteractionStrength({self.raw:.3e} ± {self.raw_error:.1e}, normalized "
+            f"{self.normalized:.3e}, {images} images, {pairs} pairs)"
         )
 
 
@@ -140,7 +140,7 @@ def interaction_strength(
         layer: Where the units are; ``None`` measures at the inputs.
         pairs: Pairs ``(pairs, 2)``, such as
             :func:`~captum_interactions.games.grid_pairs` gives them, or how many random
-            ones to draw. The papers take 80 pairs of neighbouring cells on a 16 × 16
+            ones to draw. The papers take 80 pairs of neighboring cells on a 16 × 16
             grid, or 500 random pairs of features.
         n_contexts: Contexts per pair, the same for all images; ``None`` is exact. Below
             500 the papers find the values unstable.

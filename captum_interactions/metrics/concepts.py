@@ -185,7 +185,7 @@ class ConceptTransfer(_ConceptMetric):
 
     For each example, take the concepts of order s that the first model has and count
     how many the second has too; both counts are summed over the data set before they
-    are divided, AND and OR apart. Concepts that generalise transfer; read beside it
+    are divided, AND and OR apart. Concepts that generalize transfer; read beside it
     :meth:`chance`, what unrelated models would share.
 
     Args:

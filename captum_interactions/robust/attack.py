@@ -26,7 +26,7 @@ from captum_interactions.robust.game import (
 )
 from captum_interactions.robust.gradients import (
     ascend,
-    l1_normalised,
+    l1_normalized,
     project,
     random_start,
     scaled_branches,
@@ -45,17 +45,17 @@ class TransferAttack(Perturbation):
     G = mean over random sets A of v(Ω) − v(Ω∖A) − v(A) + v(∅) is the interaction
     between A and the other perturbation units, and v is the margin of the game of
     :func:`~captum_interactions.robust.perturbation_game`. The gradient is smoothed
-    (TI), normalised and accumulated with momentum (MI), and a step is taken along its
+    (TI), normalized and accumulated with momentum (MI), and a step is taken along its
     sign (L∞) or its direction (L2). With the defaults this is plain PGD.
 
     A drop-in for ``captum.robust.PGD`` in ``AttackComparator`` and
     ``MinParamPerturbation``: what the attack is made of goes to the constructor, all
     numbers are keyword arguments of :meth:`perturb`. Unlike PGD, it takes logits and
-    refuses probabilities, makes a step however small the gradient is, and normalises
+    refuses probabilities, makes a step however small the gradient is, and normalizes
     L2 steps.
 
     Random draws are shared by the examples of a batch, so an example's result does not
-    depend on its neighbours. Parameters' ``grad`` and the global random state are left
+    depend on its neighbors. Parameters' ``grad`` and the global random state are left
     alone, and no hook stays behind.
 
     Args:
@@ -78,7 +78,7 @@ class TransferAttack(Perturbation):
     References:
         Wang et al. (ICLR 2021) for IR and VR; Dong et al. (CVPR 2018) for MI, (CVPR
         2019) for TI; Xie et al. (CVPR 2019) for DI; Wu et al. (ICLR 2020) for SGM. The
-        interaction term has the authors' sign and no normaliser; sets are drawn without
+        interaction term has the authors' sign and no normalizer; sets are drawn without
         replacement, VR takes the mean over noisy copies, and no rim of the image is
         left out.
 
@@ -312,7 +312,7 @@ class TransferAttack(Perturbation):
             moved = []
             for i, (x, may) in enumerate(zip(clean, allowed, strict=True)):
                 current = smooth(_where(may, gradients[i]), settings.kernel_size)
-                current = l1_normalised(_where(may, current))
+                current = l1_normalized(_where(may, current))
                 velocity[i] = settings.momentum * velocity[i] + current
                 delta = ascend(
                     state[i] - x, velocity[i], settings.step_size, settings.norm

@@ -15,7 +15,7 @@ __all__ = [
     "Diversity",
     "diversify",
     "smooth",
-    "l1_normalised",
+    "l1_normalized",
     "scaled_branches",
     "ascend",
     "project",
@@ -79,7 +79,7 @@ def smooth(gradient: Tensor, size: int) -> Tensor:
     """Translation invariance (TI): the gradient convolved with a Gaussian.
 
     The kernel is the normal density on ``linspace(−3, 3, size)`` in both directions,
-    normalised; every channel is convolved by itself. Size 1 changes nothing.
+    normalized; every channel is convolved by itself. Size 1 changes nothing.
 
     References:
         Dong et al. (CVPR 2019).
@@ -94,7 +94,7 @@ def smooth(gradient: Tensor, size: int) -> Tensor:
     return conv2d(gradient, weight, padding=size // 2, groups=channels)
 
 
-def l1_normalised(gradient: Tensor) -> Tensor:
+def l1_normalized(gradient: Tensor) -> Tensor:
     """Each example's gradient over its L1 norm; a zero gradient stays zero."""
     norms = gradient.flatten(1).abs().sum(-1).clamp_min(_tiny(gradient))
     return gradient / _per_example(norms, gradient)

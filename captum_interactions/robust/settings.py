@@ -77,7 +77,7 @@ class AttackSettings:
         if self.norm not in ("Linf", "L2"):
             bad_value("norm", "'Linf' or 'L2'", repr(self.norm), "as in Captum")
         if self.kernel_size % 2 == 0:
-            bad_value("kernel_size", "odd", self.kernel_size, "the kernel is centred")
+            bad_value("kernel_size", "odd", self.kernel_size, "the kernel is centered")
         for name in ("momentum", "noise_std", "skip_gamma", "ir_weight"):
             value = getattr(self, name)
             if not value >= 0:

@@ -1,7 +1,7 @@
 """Pictures of interactions. Functions return (figure, axes) and never show anything.
 
 Blue adds to the output (or works together), vermilion takes away (or works against each
-other), in every picture; the two differ to colour-blind readers. Captum's
+other), in every picture; the two differ to color-blind readers. Captum's
 ``visualize_image_attr`` paints over images. Matplotlib is imported when a picture is
 drawn. Figures don't go through pyplot, so that nothing is registered there; in a
 notebook, say ``%matplotlib inline`` and leave the figure as the last expression.

@@ -17,7 +17,7 @@ from captum_interactions._palette import (
     figure_for,
     legend_below,
     open_frame,
-    sign_colour,
+    sign_color,
 )
 from captum_interactions.visualization.reading import PlayersOf
 
@@ -35,7 +35,7 @@ __all__ = [
     "strongest_terms",
 ]
 
-# OR is hatched wherever AND is filled: the colour is left to tell the sign.
+# OR is hatched wherever AND is filled: the color is left to tell the sign.
 _FILLS = {"and": "", "or": "/////"}
 # Characters of a label before names are left out.
 _LABEL_LENGTH = 34
@@ -189,8 +189,8 @@ def plot_order_strength(
     orders = torch.arange(1, up.shape[-1])
     for kind, fill in enumerate(_FILLS.values()):
         at = (orders + 0.4 * kind - 0.2).numpy()
-        for sums, colour in ((up, POSITIVE), (down, NEGATIVE)):
-            axes.bar(at, sums[kind, 1:].numpy(), 0.38, **_filled(fill, colour))
+        for sums, color in ((up, POSITIVE), (down, NEGATIVE)):
+            axes.bar(at, sums[kind, 1:].numpy(), 0.38, **_filled(fill, color))
     axes.axhline(0, color=INK, lw=0.8)
     axes.set_xticks(orders.numpy())
     axes.set_xlabel("order: size |S| of the coalition")
@@ -237,7 +237,7 @@ def plot_strongest(
     # Only AND-OR terms say what kind they are; all others are of AND's kind.
     kinds = [getattr(term, "kind", "and") for term in interactions]
     for row, (kind, term) in enumerate(zip(kinds, interactions, strict=True)):
-        style = _filled(_FILLS[kind], sign_colour(term.value))
+        style = _filled(_FILLS[kind], sign_color(term.value))
         axes.barh(row, term.value, 0.72, **style)
     labels = [
         _shortened(term.names, SIGNS[kind])
@@ -263,10 +263,10 @@ def _shortened(names: Sequence[str], sign: str) -> str:
     return f"{sign.join(shown)}{sign}… ({len(names)})"
 
 
-def _filled(hatch: str, colour: str) -> dict[str, Any]:
-    """A bar filled with its colour, or hatched with it."""
-    face = "white" if hatch else colour
-    return {"facecolor": face, "edgecolor": colour, "hatch": hatch, "linewidth": 0.9}
+def _filled(hatch: str, color: str) -> dict[str, Any]:
+    """A bar filled with its color, or hatched with it."""
+    face = "white" if hatch else color
+    return {"facecolor": face, "edgecolor": color, "hatch": hatch, "linewidth": 0.9}
 
 
 def _explain_fills(axes: Axes) -> None:

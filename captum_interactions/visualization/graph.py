@@ -9,7 +9,7 @@ from captum_interactions._palette import (
     INK,
     MUTED,
     figure_for,
-    sign_colour,
+    sign_color,
     signed,
 )
 from captum_interactions.visualization.and_or import (
@@ -96,9 +96,9 @@ def _draw_term(
     axes: Axes, term: Term, x: float, leaf_x: Sequence[float], largest: float
 ) -> None:
     """One interaction: edges to its players below and to the output above."""
-    colour = sign_colour(term.value)
+    color = sign_color(term.value)
     width = 0.6 + 3.4 * abs(term.value) / largest
-    axes.plot([x, 0.5], [1, 2], color=colour, lw=width, alpha=0.5, zorder=1)
+    axes.plot([x, 0.5], [1, 2], color=color, lw=width, alpha=0.5, zorder=1)
     for player in term.players:
         axes.plot([leaf_x[player], x], [0, 1], color=MUTED, lw=0.7, alpha=0.6, zorder=1)
     axes.text(
@@ -109,6 +109,6 @@ def _draw_term(
         va="center",
         fontsize=8,
         color="white",
-        bbox={"boxstyle": "round", "fc": colour, "ec": "none"},
+        bbox={"boxstyle": "round", "fc": color, "ec": "none"},
         zorder=3,
     )

@@ -89,7 +89,7 @@ def plot_coalitions_on_image(
     for axes, term in zip(panels, terms, strict=True):
         values = torch.zeros(len(inside)).double()
         values[list(term.players)] = term.value
-        # The colours of the bars, not the darkest of the map.
+        # The colors of the bars, not the darkest of the map.
         paint(axes, on_pixels(values, inside), image, 1.5 * abs(term.value) or None)
         axes.set_title(f"{term.kind.upper()} {signed(term.value)}", fontsize=9)
     return figure, panels
@@ -167,7 +167,7 @@ def plot_pairs_on_image(
 
 
 def _scale(largest: float) -> Any:
-    """What the colours stand for."""
+    """What the colors stand for."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 

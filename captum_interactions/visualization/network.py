@@ -15,10 +15,10 @@ from captum_interactions._palette import (
     POSITIVE,
     diverging,
     figure_for,
-    sign_colour,
+    sign_color,
     signed,
 )
-from captum_interactions.visualization.pixels import centres_of_players, show_grey
+from captum_interactions.visualization.pixels import centers_of_players, show_gray
 from captum_interactions.visualization.reading import (
     PairMatrix,
     check_image,
@@ -70,7 +70,7 @@ def plot_network(
         names: One name per player; ``None`` takes those of the result, or numbers. They
             are not written over an image.
         singles: Values of single players, such as Shapley values, ``(n,)``: nodes (or
-            words) take their colours.
+            words) take their colors.
         position: Which of the inputs is the image, if they were a tuple.
         ax: Axes to draw on; ``None`` makes a figure.
 
@@ -106,8 +106,8 @@ def plot_network(
     if image is None:
         bad_value("image", "given with layout='image'", None, "pass the image")
     check_image(image)
-    centres = centres_of_players(matrix.players, example, position, image)
-    return _over_an_image(matrix, strongest, own, image, centres, ax)
+    centers = centers_of_players(matrix.players, example, position, image)
+    return _over_an_image(matrix, strongest, own, image, centers, ax)
 
 
 def _over_an_image(
@@ -115,16 +115,16 @@ def _over_an_image(
     strongest: Sequence[tuple[int, int]],
     singles: Sequence[float] | None,
     image: Tensor,
-    centres: Sequence[Point],
+    centers: Sequence[Point],
     ax: Axes | None,
 ) -> tuple[Figure, Axes]:
     figure, axes = figure_for(ax, 3.2, 3.7)
-    show_grey(axes, image)
+    show_gray(axes, image)
     # A white line around each edge sets it off from the image.
-    _draw_edges(axes, matrix, strongest, lambda i, j: [centres[i], centres[j]], 1.6)
+    _draw_edges(axes, matrix, strongest, lambda i, j: [centers[i], centers[j]], 1.6)
     used = sorted({player for pair in strongest for player in pair})
-    shown = [i for i in used if not math.isnan(centres[i][0])]
-    _draw_nodes(axes, [centres[i] for i in shown], shown, singles, size=30)
+    shown = [i for i in used if not math.isnan(centers[i][0])]
+    _draw_nodes(axes, [centers[i] for i in shown], shown, singles, size=30)
     _explain_edges(axes, matrix, strongest)
     return figure, axes
 
@@ -201,7 +201,7 @@ def _along_a_sentence(
         box = {
             "boxstyle": "round,pad=0.2",
             "ec": "none",
-            "fc": sign_colour(value),
+            "fc": sign_color(value),
             "alpha": 0.5 * abs(value) / largest if largest else 0.0,
         }
         axes.text(x, 0, name, ha="center", va="center", fontsize=10, bbox=box)
@@ -233,7 +233,7 @@ def _draw_edges(
         axes.plot(
             x,
             y,
-            color=sign_colour(value),
+            color=sign_color(value),
             lw=width,
             alpha=1.0 if halo else 0.35 + 0.6 * strength,
             solid_capstyle="round",
@@ -269,12 +269,12 @@ def _draw_nodes(
 def _explain_edges(
     axes: Axes, matrix: PairMatrix, strongest: Sequence[tuple[int, int]]
 ) -> None:
-    """Say below the picture what the colours mean and how strong the strongest are."""
+    """Say below the picture what the colors mean and how strong the strongest are."""
     from matplotlib.lines import Line2D
 
     values = [float(matrix.values[i, j]) for i, j in strongest]
     handles = []
-    for word, colour, some in (
+    for word, color, some in (
         ("together", POSITIVE, [v for v in values if v > 0]),
         ("against", NEGATIVE, [v for v in values if v < 0]),
     ):
@@ -282,7 +282,7 @@ def _explain_edges(
             best = max(some, key=abs)
             text = f"{word}, {'up' if best > 0 else 'down'} to {signed(best)}"
             width = 0.6 + 4.4 * abs(best) / matrix.largest
-            handles.append(Line2D([], [], color=colour, lw=width, label=text))
+            handles.append(Line2D([], [], color=color, lw=width, label=text))
     if handles:
         axes.legend(
             handles=handles,

@@ -95,7 +95,7 @@ def plot_orders(
             or ``"coalition"``, the size |S| of a coalition. The axis says so.
         ylabel: What the values are, with their unit; ``None`` says I(i,j) for the
             pairs of a result, and nothing else.
-        references: Curves ``(orders,)`` to compare with, drawn dashed and grey: a null
+        references: Curves ``(orders,)`` to compare with, drawn dashed and gray: a null
             curve, a noise floor.
         k: How many pairs of a result.
         example: Which example of a result.
@@ -146,15 +146,15 @@ def plot_orders(
 
 
 def _draw(axes: Axes, name: str, curve: _Curve, position: int) -> None:
-    colour = SERIES[position % len(SERIES)]
+    color = SERIES[position % len(SERIES)]
     if curve.low is not None and curve.high is not None:
         axes.fill_between(
-            curve.orders, curve.low, curve.high, color=colour, alpha=0.18, lw=0
+            curve.orders, curve.low, curve.high, color=color, alpha=0.18, lw=0
         )
     axes.plot(
         curve.orders,
         curve.middle,
-        color=colour,
+        color=color,
         marker=MARKERS[position % len(MARKERS)],
         ms=4.5,
         lw=1.6,

@@ -39,7 +39,7 @@ def plot_pairs(
     """Heat map of all pairs: blue together, vermilion against each other.
 
     A small cross marks a sampled pair within two standard errors of 0; a pair that was
-    not evaluated is grey.
+    not evaluated is gray.
 
     Args:
         pairs: A symmetric matrix ``(n, n)``, or a result of ``ShapleyInteraction``,

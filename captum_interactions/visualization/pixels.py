@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = [
-    "centres_of_players",
+    "centers_of_players",
     "frame",
     "membership",
     "on_pixels",
     "paint",
-    "show_grey",
+    "show_gray",
 ]
 
 # Per cent of the total. At 0 Captum's threshold can lie above the total by rounding,
@@ -34,24 +34,24 @@ def paint(
     image: Tensor | None = None,  # (channels, height, width)
     largest: float | None = None,
 ) -> None:
-    """Paint attributions over a grey version of the image, blue up, vermilion down.
+    """Paint attributions over a gray version of the image, blue up, vermilion down.
 
     Args:
         axes: Where to draw.
         attributions: One value per element; channels are added up.
         image: What to paint over; ``None`` leaves the ground white.
-        largest: What full colour stands for; ``None`` takes the largest value here.
+        largest: What full color stands for; ``None`` takes the largest value here.
     """
     from captum.attr import visualization
 
     total = attributions.detach().double().cpu().sum(0)
     own = float(total.abs().max())
     if own == 0:  # Captum scales by the largest value and refuses 0.
-        show_grey(axes, torch.ones(3, *total.shape) if image is None else image)
+        show_gray(axes, torch.ones(3, *total.shape) if image is None else image)
         return
     visualization.visualize_image_attr(
         (total / own).unsqueeze(-1).numpy(),  # it warns of values below 1e-5
-        None if image is None else _as_colours(image),
+        None if image is None else _as_colors(image),
         method="heat_map" if image is None else "blended_heat_map",
         sign="all",
         outlier_perc=_NO_OUTLIERS,
@@ -64,23 +64,23 @@ def paint(
         axes.images[-1].set_clim(-largest / own, largest / own)
 
 
-def show_grey(axes: Axes, image: Tensor) -> None:
-    """Show an image, ``(channels, height, width)``, in grey: colours mean signs."""
+def show_gray(axes: Axes, image: Tensor) -> None:
+    """Show an image, ``(channels, height, width)``, in gray: colors mean signs."""
     from captum.attr import visualization
 
-    grey = image.detach().cpu().float().mean(0, keepdim=True)
-    if grey.min() < 0 or grey.max() > 1:  # standardised
-        grey = (grey - grey.min()) / (grey.max() - grey.min())
+    gray = image.detach().cpu().float().mean(0, keepdim=True)
+    if gray.min() < 0 or gray.max() > 1:  # standardized
+        gray = (gray - gray.min()) / (gray.max() - gray.min())
     visualization.visualize_image_attr(
-        torch.ones(grey.shape[1:]).numpy(),  # Captum asks for some, and draws none
-        _as_colours(grey),
+        torch.ones(gray.shape[1:]).numpy(),  # Captum asks for some, and draws none
+        _as_colors(gray),
         method="original_image",
         plt_fig_axis=(axes.figure, axes),
         use_pyplot=False,
     )
 
 
-def centres_of_players(
+def centers_of_players(
     players: PlayersOf | None, example: int, position: int, image: Tensor
 ) -> list[tuple[float, float]]:
     """Mean position (x, y) of each player's pixels; NaN for players not in the image.
@@ -95,7 +95,7 @@ def centres_of_players(
     return list(zip(columns.tolist(), rows.tolist(), strict=True))
 
 
-def _as_colours(image: Tensor) -> Any:
+def _as_colors(image: Tensor) -> Any:
     """An image as Captum takes it: (height, width, 3) of floats."""
     shown = image.detach().cpu().float().permute(1, 2, 0)
     return shown.expand(-1, -1, 3).numpy() if shown.shape[-1] == 1 else shown.numpy()
@@ -150,8 +150,8 @@ def frame(axes: Axes, inside: Tensor) -> None:
     down = (padded[1:-1, 1:] != padded[1:-1, :-1]).nonzero().tolist()
     lines = [[(x - 0.5, y - 0.5), (x + 0.5, y - 0.5)] for y, x in across]
     lines += [[(x - 0.5, y - 0.5), (x - 0.5, y + 0.5)] for y, x in down]
-    for width, colour in ((3.5, "white"), (1.8, INK)):
+    for width, color in ((3.5, "white"), (1.8, INK)):
         axes.add_collection(
-            LineCollection(lines, colors=colour, linewidths=width, capstyle="round"),
+            LineCollection(lines, colors=color, linewidths=width, capstyle="round"),
             autolim=False,
         )

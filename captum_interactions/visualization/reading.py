@@ -95,7 +95,7 @@ class PairMatrix(NamedTuple):
 
     @property
     def largest(self) -> float:
-        """Largest |I(i,j)|, and 1 if all are 0: what colours and widths relate to."""
+        """Largest |I(i,j)|, and 1 if all are 0: what colors and widths relate to."""
         return float(self.values.nan_to_num().abs().max()) or 1.0
 
     def strongest(self, k: int) -> list[tuple[int, int]]:

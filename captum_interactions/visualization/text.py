@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from captum_interactions._checks import check_example
-from captum_interactions._palette import MUTED, figure_for, sign_colour, signed
+from captum_interactions._palette import MUTED, figure_for, sign_color, signed
 from captum_interactions.visualization.and_or import AndOrResult, strongest_terms
 from captum_interactions.visualization.reading import shown_names
 
@@ -27,7 +27,7 @@ def plot_coalitions_on_text(
 ) -> tuple[Figure, Axes]:
     """The players as words: Shapley values first, then the k strongest interactions.
 
-    Each row is the text; a word's colour is its Shapley value (first row) or the
+    Each row is the text; a word's color is its Shapley value (first row) or the
     interaction it takes part in (blue adds to the output, vermilion takes away).
 
     Args:
@@ -73,7 +73,7 @@ def plot_coalitions_on_text(
                 family="monospace",
                 bbox={
                     "boxstyle": "square,pad=0.15",
-                    "fc": sign_colour(value),
+                    "fc": sign_color(value),
                     "ec": "none",
                     "alpha": 0.6 * strength,
                 },

@@ -198,12 +198,12 @@ def test_patches_of_an_image():
         return patches[:, 0] * patches[:, 3] + 2 * patches[:, 5] * patches[:, 8]
 
     result = InteractionTree(model).interactions(
-        image, feature_mask=mask, neighbours=grid_edges(3, 3)
+        image, feature_mask=mask, neighbors=grid_edges(3, 3)
     )
     assert {(0, 3), (5, 8)} <= set(spans(result.root()))
 
 
-def test_grid_edges_are_the_neighbours():
+def test_grid_edges_are_the_neighbors():
     expected = {
         tuple(sorted((a, b)))
         for a in range(12)
@@ -266,7 +266,7 @@ def test_plot_writes_the_sentence_below_and_merges_above():
         result_with_names().plot(words=["too", "few"])
 
 
-def test_plot_colours_tell_the_sign():
+def test_plot_colors_tell_the_sign():
     x = torch.ones(1, 4).double()
     result = InteractionTree(
         lambda x: x[:, 0] * x[:, 1] - 2 * x[:, 2] * x[:, 3]
@@ -290,10 +290,10 @@ def test_plot_colours_tell_the_sign():
         (70, {"n_samples": 10**6}, ValueError, "at most 62 players for a tree, got 70"),
         (4, {"n_samples": 0}, ValueError, "`n_samples` must be a positive integer"),
         (4, {"criterion": "size"}, ValueError, "`criterion` must be one of"),
-        (4, {"neighbours": [(0, 1), (2, 3)]}, ValueError, "connected graph.*2 parts"),
-        (4, {"neighbours": [(0, 9)]}, ValueError, "pairs of different players among"),
-        (4, {"neighbours": 3}, TypeError, "`neighbours` must be a sequence of pairs"),
-        (4, {"neighbours": [1, 2]}, TypeError, "`neighbours` must be a sequence of"),
+        (4, {"neighbors": [(0, 1), (2, 3)]}, ValueError, "connected graph.*2 parts"),
+        (4, {"neighbors": [(0, 9)]}, ValueError, "pairs of different players among"),
+        (4, {"neighbors": 3}, TypeError, "`neighbors` must be a sequence of pairs"),
+        (4, {"neighbors": [1, 2]}, TypeError, "`neighbors` must be a sequence of"),
     ],
 )
 def test_bad_input_is_refused_before_the_first_forward(n, options, error, message):

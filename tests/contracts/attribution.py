@@ -275,7 +275,7 @@ class AttributionContract:
         got = other.attribute(x, target=0, **self.options)
         assert_close(got, 2 * method.attribute(x, target=0, **self.options))
 
-    def test_relabelled_players(self):
+    def test_relabeled_players(self):
         x, model = double(2, 4), Mlp()
         first = self.attribute(
             model, x, target=0, feature_mask=torch.tensor([[0, 1, 2, 3]])

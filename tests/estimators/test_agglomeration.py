@@ -138,7 +138,7 @@ def test_merges_are_the_best_pairs(random_table):
             codes[best : best + 2] = [codes[best] | codes[best + 1]]
 
 
-def test_a_graph_merges_neighbours_only(random_table):
+def test_a_graph_merges_neighbors_only(random_table):
     """Four patches in a square: 0-1, 0-2, 1-3, 2-3, but no diagonals."""
     edges = [(0, 1), (0, 2), (1, 3), (2, 3)]
     v = table_of(lambda a, b, c, d: 5 * a * d + b * d + 0.5 * a * c, 4)
@@ -195,7 +195,7 @@ def sampled(v, budget, seed=0, most_pairs=2):
 
 
 def polynomial_game(n, seed=0):
-    """A smooth game with interactions of a few neighbours."""
+    """A smooth game with interactions of a few neighbors."""
     generator = torch.Generator().manual_seed(seed)
     x = F.all_masks(n).double()
     singles = torch.randn(n, generator=generator, dtype=torch.float64)
@@ -276,5 +276,5 @@ def test_bad_criterion():
         agglomerate([0, 1], [(0, 1)], ExactContexts(), "size")
 
 
-def test_consecutive_players_are_neighbours():
+def test_consecutive_players_are_neighbors():
     assert sequence_edges([1, 4, 5]) == tuple(pairwise([1, 4, 5]))

@@ -199,7 +199,7 @@ def test_orders_that_do_not_exist(loss, orders):
 
 
 @given(st.integers(0, 2**16))
-def test_relabelling_players_changes_no_strength(seed):
+def test_relabeling_players_changes_no_strength(seed):
     generator = torch.Generator().manual_seed(seed)
     table = torch.randn(16, generator=generator, dtype=torch.float64)
     order = torch.randperm(4, generator=generator).tolist()

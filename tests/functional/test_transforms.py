@@ -97,7 +97,7 @@ def test_transforms_are_linear(table, scale, seed):
 
 
 @given(tables(), st.randoms(use_true_random=False))
-def test_relabelling_players_relabels_interactions(table, random):
+def test_relabeling_players_relabels_interactions(table, random):
     n = table.shape[-1].bit_length() - 1
     order = random.sample(range(n), n)
     renamed = relabel_players(table, order)
@@ -169,7 +169,7 @@ def test_tables_of_a_wrong_length_are_refused(length):
         moebius(torch.zeros(2, length))
 
 
-def test_relabelling_needs_a_permutation():
+def test_relabeling_needs_a_permutation():
     with pytest.raises(ValueError, match=r"`order` must be a permutation of 0\.\.1"):
         relabel_players(torch.zeros(4), [0, 0])
     with pytest.raises(ValueError, match="`masks` must be at most 62 players wide"):

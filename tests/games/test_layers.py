@@ -135,7 +135,7 @@ def test_grid_cells_cover_the_image_evenly(size, cells):
     assert counts.max() <= (size // cells + 1) * ((size + 1) // cells + 1)
 
 
-def test_grid_pairs_are_neighbours_and_distinct():
+def test_grid_pairs_are_neighbors_and_distinct():
     pairs = grid_pairs(16, 16, generator=torch.Generator().manual_seed(3))
     assert len({tuple(pair) for pair in pairs.tolist()}) == len(pairs) == 80
     rows, columns = pairs // 16, pairs % 16

@@ -130,8 +130,8 @@ def test_a_metric_of_quantus(method):
     sensitivity = quantus.AvgSensitivity(nr_samples=2, disable_warnings=True)(
         model=model, x_batch=x, y_batch=y, explain_func=explain
     )
-    randomised = quantus.RandomLogit(num_classes=3, seed=0, disable_warnings=True)(
+    randomized = quantus.RandomLogit(num_classes=3, seed=0, disable_warnings=True)(
         model=model, x_batch=x, y_batch=y, explain_func=explain
     )
-    assert len(sensitivity) == len(randomised) == 4
+    assert len(sensitivity) == len(randomized) == 4
     assert all(0 < value < 10 for value in sensitivity)

@@ -49,7 +49,7 @@ def test_the_game_has_the_models_values(model_game):
     assert not game.is_normalized
 
 
-def test_shapiq_may_centre_the_game(model_game):
+def test_shapiq_may_center_the_game(model_game):
     table = model_game.table()[0]
     game = to_shapiq_game(model_game, normalize=True)
     gain = (table[-1] - table[0]).item()

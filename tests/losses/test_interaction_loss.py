@@ -389,19 +389,19 @@ def test_randomness_is_its_own():
     assert_close(first.interaction, again.interaction, **EXACT)
 
 
-def test_minimising_it_lowers_it():
+def test_minimizing_it_lowers_it():
     x, labels = torch.randn(16, 1, 6, 6), torch.arange(16) % 5
     channels = torch.arange(3).reshape(1, 3, 1, 1)
     left = []
     for weight in (0.0, 10.0, 1000.0):
         net = conv_net()
         criterion = InteractionLoss(net, "relu", alpha=0.3)
-        optimiser = torch.optim.Adam(net.parameters(), 1e-2)
+        optimizer = torch.optim.Adam(net.parameters(), 1e-2)
         for _ in range(30):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             logits, interaction = criterion(x, labels)
             (cross_entropy(logits, labels) + weight * interaction).backward()
-            optimiser.step()
+            optimizer.step()
         exact = InteractionLoss(net, "relu", n_contexts=None, feature_mask=channels)
         left.append(exact(x, labels).interaction.item())
     assert left[0] > 1.5 * left[1] > 3 * left[2]

@@ -137,15 +137,15 @@ def trained_on_digits(seed, preset=None):
     criterion = preset and OrderSteeringLoss(
         net, *preset, feature_mask=blocks, generator=generator
     )
-    optimiser = torch.optim.Adam(net.parameters(), 5e-3)
+    optimizer = torch.optim.Adam(net.parameters(), 5e-3)
     for _ in range(300):
         rows = torch.randint(1200, (64,), generator=generator)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = cross_entropy(net(x[rows]), labels[rows])
         if criterion:
             loss = loss + criterion(x[rows], labels[rows])
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     held_out = slice(1200, 1220)
     game = ModelGame(
         log_odds(net), x[held_out], target=labels[held_out], feature_mask=blocks

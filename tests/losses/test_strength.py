@@ -45,7 +45,7 @@ def test_exact_values_are_the_index(generator):
         for i, y in enumerate(labels)
     )
     assert_close(result.scale, abs(scale.item()) / 2, **CLOSE)
-    assert_close(result.normalised, result.raw / result.scale)
+    assert_close(result.normalized, result.raw / result.scale)
 
 
 def test_sampled_values_lie_within_their_errors(generator):

@@ -49,13 +49,13 @@ def untrained():
 def attacked(digits):
     """A trained network with images that it classifies correctly."""
     net, (x, y) = untrained(), digits
-    optimiser = torch.optim.Adam(net.parameters(), 2e-3)
+    optimizer = torch.optim.Adam(net.parameters(), 2e-3)
     batches = torch.Generator().manual_seed(0)
     for _ in range(500):
         rows = torch.randint(1200, (128,), generator=batches)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         cross_entropy(net(x[rows]), y[rows]).backward()
-        optimiser.step()
+        optimizer.step()
     right = net(x[1200:]).argmax(1) == y[1200:]
     return net.eval(), x[1200:][right][:50], y[1200:][right][:50]
 
@@ -99,15 +99,15 @@ def test_the_loss_lowers_interactions(digits):
     for weight in (0.0, 1.0, 100.0):
         net = untrained()
         criterion = InteractionLoss(net, "1", n_contexts=2, warmup=5)
-        optimiser = torch.optim.Adam(net.parameters(), 2e-3)
+        optimizer = torch.optim.Adam(net.parameters(), 2e-3)
         order = torch.Generator().manual_seed(0)
         for epoch in range(30):
             criterion.set_epoch(epoch)
             for rows in torch.randperm(200, generator=order).split(50):
-                optimiser.zero_grad()
+                optimizer.zero_grad()
                 logits, interaction = criterion(x[rows], y[rows])
                 (cross_entropy(logits, y[rows]) + weight * interaction).backward()
-                optimiser.step()
+                optimizer.step()
         raw.append(
             interaction_strength(net, x[:6], y[:6], "1", pairs=20, n_contexts=60).raw
         )

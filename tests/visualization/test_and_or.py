@@ -67,8 +67,8 @@ def test_order_bars_carry_signs(result):
     figure, axes = plot_order_strength(result, 0)
     up, down = result.signed_order_strength()
     heights = [bar.get_height() for bar in axes.patches]
-    colours = {bar.get_edgecolor() for bar in axes.patches if bar.get_height() < 0}
-    assert colours == {to_rgba(NEGATIVE)}
+    colors = {bar.get_edgecolor() for bar in axes.patches if bar.get_height() < 0}
+    assert colors == {to_rgba(NEGATIVE)}
     assert [bool(bar.get_hatch()) for bar in axes.patches] == [False] * 10 + [True] * 10
     expected = [
         *up[0, 0, 1:].tolist(),
@@ -87,8 +87,8 @@ def test_strongest_bars_say_sign_kind_and_members(result):
         [term.value for term in terms]
     )
     for bar, term in zip(axes.patches, terms, strict=True):
-        colour = POSITIVE if term.value > 0 else NEGATIVE
-        assert bar.get_edgecolor() == to_rgba(colour)
+        color = POSITIVE if term.value > 0 else NEGATIVE
+        assert bar.get_edgecolor() == to_rgba(color)
         assert bool(bar.get_hatch()) == (term.kind == "or")
     labels = [label.get_text() for label in axes.get_yticklabels()]
     for label, term in zip(labels, terms, strict=True):
@@ -171,7 +171,7 @@ def test_image_panels_can_be_given(image_result):
         plot_coalitions_on_image(result, image[0], k=3, ax=axes)
 
 
-def test_text_rows_colour_the_members(result):
+def test_text_rows_color_the_members(result):
     figure, axes = plot_coalitions_on_text(result, k=2)
     shown = texts(axes)
     assert shown.count("income") == 3

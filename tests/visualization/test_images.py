@@ -7,7 +7,7 @@ import pytest
 
 from tests.make_images import IMAGES, PICTURES, distance, drawn, stored
 
-# Root mean square of 0..255, colours averaged over blocks of 6 x 6 pixels. Another font
+# Root mean square of 0..255, colors averaged over blocks of 6 x 6 pixels. Another font
 # gives 1 to 3; the least conspicuous of the wrong pictures below gives 8.2.
 TOLERANCE = 5.0
 WRONG = [(name, wrong) for name, entry in PICTURES.items() for wrong in entry[2]]

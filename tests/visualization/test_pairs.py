@@ -112,7 +112,7 @@ def test_names_are_thinned_out_where_they_would_overlap():
 
 
 def edges(axes):
-    """Colour, width and end points of what joins two players."""
+    """Color, width and end points of what joins two players."""
     return [
         (line.get_color(), line.get_linewidth(), line.get_xydata()[[0, -1]].tolist())
         for line in axes.lines
@@ -148,8 +148,8 @@ def test_sentence_puts_blue_arcs_above_the_words_and_others_below():
     at = {t.get_text(): t.get_position()[0] for t in axes.texts}
     assert list(at) == words
     assert sorted(at.values()) == list(at.values())
-    for colour, _, (start, end) in edges(axes):
-        above = colour == POSITIVE
+    for color, _, (start, end) in edges(axes):
+        above = color == POSITIVE
         assert (start[1] > 0) == above
         pair = ("not", "very") if above else ("very", "good")
         assert [start[0], end[0]] == pytest.approx([at[word] for word in pair])
@@ -185,7 +185,7 @@ def test_players_stand_at_the_middle_of_their_pixels(on_image):
         figure.canvas.draw()
 
 
-def test_a_standardised_image_is_brought_into_range(on_image):
+def test_a_standardized_image_is_brought_into_range(on_image):
     _, result = on_image
     image = torch.linspace(-2, 3, 72).view(3, 4, 6)
     pixels = plot_network(result, image=image)[1].images[0].get_array()

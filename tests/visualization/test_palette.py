@@ -1,4 +1,4 @@
-"""Colours that mean something differ to colour-blind readers, too."""
+"""Colors that mean something differ to color-blind readers, too."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ XYZ = np.array(
 WHITE = np.array([0.95047, 1.0, 1.08883])
 
 
-def lab(colour, vision="normal"):
-    """CIELAB of a colour as it is seen."""
-    rgb = np.array(to_rgb(colour))
+def lab(color, vision="normal"):
+    """CIELAB of a color as it is seen."""
+    rgb = np.array(to_rgb(color))
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     t = XYZ @ np.clip(VISION[vision] @ linear, 0, 1) / WHITE
     f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
@@ -57,7 +57,7 @@ def lab(colour, vision="normal"):
 
 
 def difference(a, b, vision):
-    """How much two colours differ (CIE 1976); 2.3 is just noticeable."""
+    """How much two colors differ (CIE 1976); 2.3 is just noticeable."""
     return np.linalg.norm(lab(a, vision) - lab(b, vision))
 
 
@@ -74,20 +74,20 @@ def test_the_simulation_takes_green_from_red(vision):
 
 
 @pytest.mark.parametrize("vision", VISION)
-def test_curves_differ_in_colour_and_all_differ_in_marker(vision):
+def test_curves_differ_in_color_and_all_differ_in_marker(vision):
     assert min(difference(a, b, vision) for a, b in combinations(SERIES, 2)) > 20
     assert len(set(MARKERS)) == len(MARKERS) == len(SERIES)
 
 
 @pytest.mark.parametrize("vision", VISION)
 def test_the_map_gets_darker_from_white_to_both_ends_and_keeps_its_sides(vision):
-    colours = diverging()
+    colors = diverging()
     for side in (-1, 1):
-        steps = [colours(0.5 + side * t / 2)[:3] for t in np.linspace(0, 1, 9)]
-        lightness = [lab(colour, vision)[0] for colour in steps]
+        steps = [colors(0.5 + side * t / 2)[:3] for t in np.linspace(0, 1, 9)]
+        lightness = [lab(color, vision)[0] for color in steps]
         assert all(a > b for a, b in pairwise(lightness))
-    assert lab(colours(0.5)[:3])[0] > 99
+    assert lab(colors(0.5)[:3])[0] > 99
     for t in (0.25, 0.5, 1):
-        ends = [colours(0.5 + side * t / 2)[:3] for side in (-1, 1)]
+        ends = [colors(0.5 + side * t / 2)[:3] for side in (-1, 1)]
         assert difference(*ends, vision) > 30
         assert abs(lab(ends[0])[0] - lab(ends[1])[0]) < 12
