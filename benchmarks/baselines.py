@@ -30,9 +30,10 @@ from synthetic_functions import (
 from torch import Tensor, nn
 
 from captum_interactions import AndInteraction, LearnedBaselineShapley
-from captum_interactions.attr.order_profile import measure_orders
-from captum_interactions.games import blurred_image, log_odds
-from captum_interactions.games.examples import ExampleBatch
+from captum_interactions.baselines import blurred_image
+from captum_interactions.baselines.examples import ExampleBatch
+from captum_interactions.baselines.order_profile import measure_orders
+from captum_interactions.games import log_odds
 
 
 def seeded(seed: int = 0) -> torch.Generator:

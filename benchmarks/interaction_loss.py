@@ -16,13 +16,14 @@ from timing import describe, in_turns, milliseconds, ratio
 from torch.nn.functional import cross_entropy
 
 from captum_interactions.functional import multi_order_interaction
-from captum_interactions.games import ModelGame, grid_mask, log_odds
+from captum_interactions.games import ModelGame, log_odds
 from captum_interactions.losses import (
     InteractionLoss,
     OrderSteeringLoss,
     interaction_strength,
     steering_weights,
 )
+from captum_interactions.players import grid_mask
 
 SEEDS = (0, 1, 2)
 WEIGHTS = (0.0, 0.1, 1.0, 10.0, 100.0)

@@ -25,7 +25,7 @@ from readings import naive_orders
 from trained_games import GAMES, digits_cnn
 
 from captum_interactions import MultiOrderInteraction
-from captum_interactions.estimators import CompletedTable, neighbor_pairs
+from captum_interactions.estimators import CompletedTable
 from captum_interactions.estimators.strategy import sample_orders, sample_table
 from captum_interactions.functional import (
     context_variances,
@@ -38,6 +38,7 @@ from captum_interactions.functional import (
     shapley_values,
     upper_pairs,
 )
+from captum_interactions.players import neighbor_pairs
 
 READINGS = {
     "orders": lambda v: upper_pairs(multi_order_interaction(v)),

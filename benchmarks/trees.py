@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import report
@@ -21,7 +21,6 @@ from captum_interactions.estimators import (
     agglomerate,
     plan_corner_pairs,
     run_together,
-    sequence_edges,
 )
 from captum_interactions.functional import all_masks
 
@@ -50,7 +49,7 @@ def chain(ops, tight):
 def tree_brackets(table, n, criterion, beam):
     """Spans of the tree of a table."""
     growth = agglomerate(
-        range(n), sequence_edges(range(n)), ExactContexts(), criterion, beam=beam
+        range(n), tuple(pairwise(range(n))), ExactContexts(), criterion, beam=beam
     )
     [tree] = run_together([growth], lambda asked: [table[codes] for codes in asked])
     return {merge.left | merge.right for merge in tree.merges}

@@ -1,11 +1,14 @@
 """Game-theoretic interactions of deep networks, beside Captum's attributions."""
 
 from captum_interactions import (
+    baselines,
+    estimators,
     functional,
     games,
     interop,
     losses,
     metrics,
+    players,
     robust,
     visualization,
 )
@@ -17,6 +20,7 @@ from captum_interactions.attr import (
     MultiOrderInteraction,
     MultivariateInteraction,
     ShapleyInteraction,
+    TruncatedAndInteraction,
 )
 from captum_interactions.comparison import compare_attributions
 
@@ -30,12 +34,16 @@ __all__ = [
     "MultiOrderInteraction",
     "MultivariateInteraction",
     "ShapleyInteraction",
+    "TruncatedAndInteraction",
     "compare_attributions",
+    "baselines",
+    "estimators",
     "functional",
     "games",
     "interop",
     "losses",
     "metrics",
+    "players",
     "robust",
     "visualization",
 ]

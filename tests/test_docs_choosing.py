@@ -12,7 +12,7 @@ import torch
 from captum import attr as captum_attr
 
 import captum_interactions as ci
-from captum_interactions import attr, robust
+from captum_interactions import attr, baselines, robust
 from captum_interactions.comparison.running import Counted
 from captum_interactions.games import ModelGame
 
@@ -94,7 +94,8 @@ CALLS = {
         reported, attr.TruncatedAndInteraction, max_order=2
     ),
     "compare_baselines, two baselines": partial(
-        rows, lambda h, x: attr.compare_baselines(h, x, {"0": 0 * x, "1": 1 + 0 * x})
+        rows,
+        lambda h, x: baselines.compare_baselines(h, x, {"0": 0 * x, "1": 1 + 0 * x}),
     ),
     "mean_interaction": of_game(robust.mean_interaction),
     "leave_one_out_statistics": of_game(robust.leave_one_out_statistics),

@@ -25,7 +25,7 @@ import torch
 from pathlib import Path
 from torch import nn
 from torch.nn import functional as F
-from captum_interactions.games import grid_mask
+from captum_interactions.players import grid_mask
 torch.manual_seed(0)
 model = nn.Sequential()
 model.add_module("conv1", nn.Conv2d(1, 2, 3, padding=1))
@@ -65,7 +65,7 @@ words = ["it", "is", "not", "so", "bad"]
 _BASELINES = (
     _images(2, 5, 2, 2)
     + """
-from captum_interactions.games import nearest_tokens
+from captum_interactions.baselines import nearest_tokens
 train_images, train_labels = torch.rand(16, 1, 2, 5), torch.tensor([0, 1] * 8)
 length, embedding = 5, nn.Embedding(9, 4)
 embeddings = embedding(torch.randint(9, (6, length))).detach()

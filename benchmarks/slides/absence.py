@@ -22,14 +22,10 @@ from torch import nn
 
 from captum_interactions import AndInteraction, LearnedBaselineShapley
 from captum_interactions import functional as F
+from captum_interactions.baselines import blurred_image, data_sample
 from captum_interactions.comparison import compare_attributions
-from captum_interactions.games import (
-    ModelGame,
-    blurred_image,
-    data_sample,
-    grid_mask,
-    log_odds,
-)
+from captum_interactions.games import ModelGame, log_odds
+from captum_interactions.players import grid_mask
 from slides.networks import fit
 from slides.report import Claim, rank_correlation, spread, verdict
 

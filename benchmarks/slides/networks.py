@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from captum_interactions import functional as F
-from captum_interactions.games import ModelGame, grid_mask
+from captum_interactions.games import ModelGame
+from captum_interactions.players import grid_mask
 from captum_interactions.robust import TransferAttack
 
 N = 12

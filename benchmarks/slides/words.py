@@ -10,8 +10,8 @@ import torch
 
 from captum_interactions import InteractionTree, MultivariateInteraction
 from captum_interactions import functional as F
-from captum_interactions.attr import prototypes
 from captum_interactions.games import ModelGame, log_odds
+from captum_interactions.results import prototypes
 from slides.report import SHOWN, Claim, row, verdict
 
 NAMES = ("negative", "positive")

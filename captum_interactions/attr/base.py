@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from captum_interactions._captum import PerturbationAttribution, is_tuple
-from captum_interactions.attr.results import InteractionResult, ResultInfo
 from captum_interactions.games import ModelGame
+from captum_interactions.results.base import InteractionResult, ResultInfo
 
 __all__ = ["AbstractInteractionAttribution"]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,8 +10,6 @@ from torch import Tensor
 from captum_interactions._captum import log_usage
 from captum_interactions._checks import check_positive_int
 from captum_interactions.attr.base import AbstractInteractionAttribution
-from captum_interactions.attr.results import InteractionResult
-from captum_interactions.attr.shapiq_values import pair_values
 from captum_interactions.estimators import CompletedTable
 from captum_interactions.estimators.strategy import sample_table
 from captum_interactions.functional import (
@@ -22,80 +19,9 @@ from captum_interactions.functional import (
     shapley_values,
     shapley_values_from_and,
 )
+from captum_interactions.results import ShapleyInteractionResult
 
-if TYPE_CHECKING:
-    import shapiq
-
-__all__ = ["ShapleyInteraction", "ShapleyInteractionResult"]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class ShapleyInteractionResult(InteractionResult):
-    """Pairwise Shapley interaction index I(i,j), and the Shapley values beside it.
-
-    Attributes:
-        info: Players, evaluations and what else all results share.
-        pairs: I(i,j) as accumulated, ``(batch, *outputs, n, n)``.
-        singles: Shapley values as accumulated, ``(batch, *outputs, n)``.
-        pairs_error: Standard errors of ``pairs``; None where they are exact.
-        singles_error: Standard errors of ``singles``; None where they are exact.
-    """
-
-    pairs: Tensor = field(repr=False)
-    singles: Tensor = field(repr=False)
-    pairs_error: Tensor | None = field(default=None, repr=False)
-    singles_error: Tensor | None = field(default=None, repr=False)
-
-    @property
-    def values(self) -> Tensor:
-        """I(i,j), ``(batch, *outputs, n, n)``: symmetric, zero diagonal."""
-        return self._returned(self.pairs)
-
-    @property
-    def std_error(self) -> Tensor | None:
-        """Standard errors of ``values``, or None where they are exact."""
-        return None if self.pairs_error is None else self._returned(self.pairs_error)
-
-    def shapley_values(self) -> Tensor:
-        """Shapley values, ``(batch, *outputs, n)``."""
-        return self._returned(self.singles)
-
-    def top_k(self, k: int = 10) -> list[Any]:
-        """The k pairs with the largest |I(i,j)|, strongest first.
-
-        Args:
-            k: How many.
-
-        Returns:
-            For each example a list of :class:`Interaction` (nested once more for each
-            output axis).
-
-        Raises:
-            ValueError: If k is not positive.
-        """
-        n = len(self.players)
-        i, j = torch.triu_indices(n, n, offset=1).tolist()
-        return self._ranked(self.pairs[..., i, j], lambda p: (i[p], j[p]), k)
-
-    def to_shapiq(
-        self, example: int = 0, output: tuple[int, ...] = ()
-    ) -> shapiq.InteractionValues:
-        """Return one example as shapiq's ``InteractionValues`` (index SII, order 2).
-
-        Args:
-            example: Which example.
-            output: Which output, if there are several.
-
-        Raises:
-            ValueError: If there is no such example or output.
-            ModuleNotFoundError: If shapiq is not installed.
-        """
-        return pair_values(
-            self._pick(self.singles, example, output),
-            self._pick(self.pairs, example, output),
-            float(self._pick(self.info.v_empty, example, output)),
-            None if self.std_error is None else self.n_evaluations,
-        )
+__all__ = ["ShapleyInteraction"]
 
 
 class ShapleyInteraction(AbstractInteractionAttribution):
@@ -173,7 +99,7 @@ class ShapleyInteraction(AbstractInteractionAttribution):
         """Shapley interaction index of all pairs.
 
         Arguments not listed are those of
-        :class:`~captum_interactions.attr.and_or.AndInteraction`.
+        :class:`~captum_interactions.attr.and_interaction.AndInteraction`.
 
         Args:
             inputs: Input tensor or tuple of tensors, batch axis first.

@@ -21,7 +21,7 @@ from captum_interactions.comparison.agreement import (
 from captum_interactions.comparison.allocation import Allocation
 from captum_interactions.comparison.columns import COLUMNS, Column
 from captum_interactions.comparison.page import render
-from captum_interactions.games import Players
+from captum_interactions.players import Players
 
 __all__ = ["AttributionComparison", "MethodRow"]
 

@@ -17,7 +17,7 @@ import torch
 from captum.attr import NoiseTunnel
 from torch import Tensor, nn
 
-from captum_interactions.games import Players
+from captum_interactions.players import Players
 
 __all__ = ["Counted", "Run", "aggregate", "reason", "run", "undisturbed"]
 

@@ -9,9 +9,7 @@ from captum_interactions.estimators.agglomeration import (
     Merge,
     Tolerance,
     agglomerate,
-    grid_edges,
     run_together,
-    sequence_edges,
 )
 from captum_interactions.estimators.block_partitions import (
     BlockReading,
@@ -41,7 +39,6 @@ from captum_interactions.estimators.marginals import (
     bernoulli_marginals,
     permutation_marginals,
 )
-from captum_interactions.estimators.pairs import neighbor_pairs, random_pairs
 from captum_interactions.estimators.pilot import PILOT_SHARE, reuse_is_better
 from captum_interactions.estimators.plan import (
     MAX_TABLE_PLAYERS,
@@ -61,9 +58,7 @@ __all__ = [
     "PairEstimate",
     "complete_table",
     "distinct",
-    "neighbor_pairs",
     "paired_contexts",
-    "random_pairs",
     "reuse_is_better",
     "sample_chains",
     "sample_pairs",
@@ -77,8 +72,6 @@ __all__ = [
     "Tolerance",
     "agglomerate",
     "run_together",
-    "sequence_edges",
-    "grid_edges",
     "BlockEstimates",
     "BlockPlan",
     "plan_coalition",

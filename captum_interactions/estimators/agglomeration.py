@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, fields
-from itertools import pairwise
 from math import inf
 from typing import Literal, get_args
 
@@ -33,8 +32,6 @@ __all__ = [
     "agglomerate",
     "run_together",
     "check_players",
-    "sequence_edges",
-    "grid_edges",
 ]
 
 Criterion = Literal["r", "dependence", "b_between", "psi_inter"]
@@ -95,34 +92,6 @@ class Agglomeration:
     values: tuple[float, ...]
     std_error: tuple[float, ...] | None
     merges: tuple[Merge, ...]
-
-
-def sequence_edges(players: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    """Return the edges that join consecutive players.
-
-    Example:
-        >>> sequence_edges([0, 1, 3])
-        ((0, 1), (1, 3))
-    """
-    return tuple(pairwise(players))
-
-
-def grid_edges(rows: int, columns: int) -> tuple[tuple[int, int], ...]:
-    """Return the edges that join each patch of a grid with those below and beside it.
-
-    Patches are numbered row by row.
-
-    Example:
-        >>> grid_edges(2, 2)
-        ((0, 1), (0, 2), (1, 3), (2, 3))
-    """
-    edges = []
-    for patch in range(rows * columns):
-        if (patch + 1) % columns:
-            edges.append((patch, patch + 1))
-        if patch + columns < rows * columns:
-            edges.append((patch, patch + columns))
-    return tuple(edges)
 
 
 def check_players(

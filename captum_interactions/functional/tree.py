@@ -330,8 +330,9 @@ def merge_figures(
     Example:
         >>> v = torch.tensor([0.0, 0, 0, 1, 0, 0, 0, 1])  # x0·x1
         >>> figures = merge_figures(v, [1, 2, 4], [(0, 1), (1, 2)])
-        >>> figures.b_between.tolist(), figures.dependence.tolist()
-        ([1.0, 0.0], [1.0, 0.0])
+        >>> torch.stack([figures.b_between, figures.dependence]).round(decimals=6)
+        tensor([[1., 0.],
+                [1., 0.]], dtype=torch.float64)
     """
     n_players(table)
     plan = merge_plan(constituents, pairs)

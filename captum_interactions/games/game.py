@@ -35,8 +35,8 @@ from captum_interactions.games.arguments import (
 )
 from captum_interactions.games.batching import FixedBatch, ProbedBatch
 from captum_interactions.games.masking import MaskedInputs, format_baselines
-from captum_interactions.games.players import Players
 from captum_interactions.games.rows import CodeRows, MaskRows
+from captum_interactions.players.players import Players
 
 __all__ = ["ModelGame"]
 

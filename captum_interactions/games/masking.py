@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
-from captum_interactions.games.players import Players, _broadcasts_to
+from captum_interactions.players.players import Players, _broadcasts_to
 
 __all__ = ["BaselineSet", "MaskedInputs", "format_baselines"]
 

@@ -11,16 +11,16 @@ from torch import Tensor
 
 from captum_interactions._captum import is_tuple
 from captum_interactions._checks import bad_value, check_positive_int
-from captum_interactions.attr.results import ResultInfo
-from captum_interactions.attr.sparse import (
+from captum_interactions.attr.truncated_and_interaction import evaluate_distinct
+from captum_interactions.games import ModelGame
+from captum_interactions.interop.distinct import DistinctCoalitions
+from captum_interactions.results.base import ResultInfo
+from captum_interactions.results.sparse import (
     SparseInteractionResult,
-    evaluate_distinct,
     held_out_masks,
     pack_coalitions,
     score_held_out,
 )
-from captum_interactions.games import ModelGame
-from captum_interactions.interop.distinct import DistinctCoalitions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

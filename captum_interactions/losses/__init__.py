@@ -5,7 +5,6 @@ from captum_interactions.losses.steering import OrderSteeringLoss, steering_weig
 from captum_interactions.losses.strength import (
     InteractionStrength,
     interaction_strength,
-    random_pairs,
 )
 
 __all__ = [
@@ -15,5 +14,4 @@ __all__ = [
     "steering_weights",
     "InteractionStrength",
     "interaction_strength",
-    "random_pairs",
 ]

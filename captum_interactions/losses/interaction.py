@@ -24,13 +24,13 @@ from captum_interactions.games.masking import (
     MaskedInputs,
     format_baselines,
 )
-from captum_interactions.games.players import Players
 from captum_interactions.losses.contexts import GroupPlan, masked_copies
 from captum_interactions.losses.scores import (
     Score,
     ScoreFunction,
     widened,
 )
+from captum_interactions.players.players import Players
 
 __all__ = ["InteractionLoss", "LossOutput"]
 

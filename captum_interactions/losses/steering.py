@@ -15,8 +15,8 @@ from captum_interactions.games.arguments import format_inputs
 from captum_interactions.games.layers import evaluation_mode
 from captum_interactions.games.logits import check_labels, check_logits
 from captum_interactions.games.masking import MaskedInputs, format_baselines
-from captum_interactions.games.players import Players
 from captum_interactions.losses.scores import widened
+from captum_interactions.players.players import Players
 
 __all__ = ["OrderSteeringLoss", "steering_weights"]
 

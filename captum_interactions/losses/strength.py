@@ -20,8 +20,9 @@ from captum_interactions.losses.scores import (
     Score,
     ScoreFunction,
 )
+from captum_interactions.players import random_pairs
 
-__all__ = ["InteractionStrength", "interaction_strength", "random_pairs"]
+__all__ = ["InteractionStrength", "interaction_strength"]
 
 
 @dataclass(frozen=True)
@@ -76,42 +77,6 @@ class InteractionStrength:
         )
 
 
-def random_pairs(
-    n: int, n_pairs: int, generator: torch.Generator | None = None
-) -> Tensor:
-    """Distinct random pairs of players.
-
-    Args:
-        n: Players.
-        n_pairs: How many; all pairs if there are fewer.
-        generator: Source of randomness; ``None`` makes one from the global seed.
-
-    Returns:
-        Players i < j of each pair, ``(pairs, 2)``.
-
-    Raises:
-        ValueError: If there are fewer than two players, or no pair is asked for.
-
-    Example:
-        >>> random_pairs(3, 10).tolist()
-        [[0, 1], [0, 2], [1, 2]]
-    """
-    check_positive_int("n_pairs", n_pairs, "ask for a pair")
-    if n < 2:
-        bad_value("n", "at least two players", n, "a pair has two")
-    generator = own_generator(generator)
-    if n_pairs >= n * (n - 1) // 2:
-        return torch.triu_indices(n, n, offset=1).T.contiguous()
-    chosen: set[tuple[int, int]] = set()
-    while len(chosen) < n_pairs:
-        i, j = torch.randint(
-            n, (2,), generator=generator, device=generator.device
-        ).tolist()
-        if i != j:
-            chosen.add((min(i, j), max(i, j)))
-    return torch.tensor(sorted(chosen))
-
-
 def interaction_strength(
     model: nn.Module,
     inputs: Tensor | tuple[Tensor, ...],
@@ -139,9 +104,9 @@ def interaction_strength(
         target: Class labels ``(batch,)``; ``None`` if the model has a single output.
         layer: Where the units are; ``None`` measures at the inputs.
         pairs: Pairs ``(pairs, 2)``, such as
-            :func:`~captum_interactions.games.grid_pairs` gives them, or how many random
-            ones to draw. The papers take 80 pairs of neighboring cells on a 16 × 16
-            grid, or 500 random pairs of features.
+            :func:`~captum_interactions.players.grid_pairs` gives them, or how many
+            random ones to draw. The papers take 80 pairs of neighboring cells on a
+            16 × 16 grid, or 500 random pairs of features.
         n_contexts: Contexts per pair, the same for all images; ``None`` is exact. Below
             500 the papers find the values unstable.
         score: f: ``"logit"``, ``"prob"``, ``"log_prob"`` or ``"log_odds"``.

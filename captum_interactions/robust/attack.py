@@ -19,7 +19,7 @@ from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions._random import own_generator
 from captum_interactions.games.arguments import format_inputs, warn_if_training
 from captum_interactions.games.layers import module_name, uncompiled
-from captum_interactions.games.players import Players
+from captum_interactions.players.players import Players
 from captum_interactions.robust.game import (
     as_labels,
     perturbation_units,

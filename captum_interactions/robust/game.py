@@ -15,9 +15,10 @@ from captum_interactions._captum import (
 )
 from captum_interactions._checks import bad_type, bad_value
 from captum_interactions.functional.coalitions import accumulation_dtype
-from captum_interactions.games import Game, ModelGame, grid_mask
+from captum_interactions.games import Game, ModelGame
 from captum_interactions.games.arguments import format_inputs
 from captum_interactions.games.logits import check_labels, check_logits
+from captum_interactions.players import grid_mask
 
 __all__ = [
     "perturbation_game",

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from captum_interactions._checks import bad_value
 from captum_interactions.games.masking import MaskedInputs
-from captum_interactions.games.players import Players
+from captum_interactions.players.players import Players
 from captum_interactions.robust.game import (
     check_classes,
     expanded,

@@ -6,8 +6,9 @@ import torch
 from captum.log import log_usage
 from torch import Tensor
 
-from captum_interactions.attr import AbstractInteractionAttribution, InteractionResult
+from captum_interactions.attr import AbstractInteractionAttribution
 from captum_interactions.functional import banzhaf_interaction_index, shapley_values
+from captum_interactions.results import InteractionResult
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,8 +8,8 @@ import torch
 from torch.testing import assert_close
 
 from captum_interactions import AndInteraction, ShapleyInteraction
-from captum_interactions.attr import AndInteractionResult, ShapleyInteractionResult
 from captum_interactions.functional import coalition_members
+from captum_interactions.results import AndInteractionResult, ShapleyInteractionResult
 from tests import reference
 from tests.contracts.attribution import AttributionContract, Mlp, double, slow_game
 

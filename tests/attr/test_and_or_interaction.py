@@ -7,8 +7,8 @@ import torch
 from torch.testing import assert_close
 
 from captum_interactions import AndInteraction, AndOrInteraction
-from captum_interactions.attr import AndOrInteractionResult, AndOrTerm
 from captum_interactions.functional import all_masks, coalition_members
+from captum_interactions.results import AndOrInteractionResult, AndOrTerm
 from tests import reference
 from tests.contracts.attribution import AttributionContract, Mlp, double, slow_game
 from tests.planted import linear_program, planted_table, planted_terms

@@ -13,7 +13,6 @@ from captum_interactions.estimators import (
     SampledContexts,
     agglomerate,
     run_together,
-    sequence_edges,
 )
 from captum_interactions.estimators.tree_contexts import shapley_subsets
 from tests import reference
@@ -21,7 +20,7 @@ from tests import reference
 
 def grow(v, edges=None, contexts=None, players=None, **options):
     players = range(F.n_players(v)) if players is None else players
-    edges = sequence_edges(players) if edges is None else edges
+    edges = tuple(pairwise(players)) if edges is None else edges
     growth = agglomerate(players, edges, contexts or ExactContexts(), **options)
     [tree] = run_together([growth], lambda asked: [v[codes] for codes in asked])
     return tree
@@ -189,7 +188,7 @@ def sampled(v, budget, seed=0, most_pairs=2):
         return [v[asked[0]]]
 
     contexts = SampledContexts(joins, budget, most_pairs)
-    growth = agglomerate(range(n), sequence_edges(range(n)), contexts, beam=1)
+    growth = agglomerate(range(n), tuple(pairwise(range(n))), contexts, beam=1)
     [tree] = run_together([growth], evaluate)
     return tree, len(seen)
 
@@ -244,7 +243,8 @@ def test_plenty_of_samples_give_the_exact_tree():
 def test_trees_grow_in_step(random_table):
     tables = [random_table(4)[:16], random_table(6)]
     growths = [
-        agglomerate(range(n), sequence_edges(range(n)), ExactContexts()) for n in (4, 6)
+        agglomerate(range(n), tuple(pairwise(range(n))), ExactContexts())
+        for n in (4, 6)
     ]
     trees = run_together(
         growths,
@@ -274,7 +274,3 @@ def test_bad_graphs(players, edges, message):
 def test_bad_criterion():
     with pytest.raises(ValueError, match=r"`criterion` must be one of .*got 'size'"):
         agglomerate([0, 1], [(0, 1)], ExactContexts(), "size")
-
-
-def test_consecutive_players_are_neighbors():
-    assert sequence_edges([1, 4, 5]) == tuple(pairwise([1, 4, 5]))

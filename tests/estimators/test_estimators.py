@@ -91,19 +91,6 @@ class TestPlans:
         with pytest.raises(ValueError, match="`n_samples` must be at least 18 with 8 "):
             estimators.stratified_codes(8, 17)
 
-    def test_neighbors(self):
-        pairs = estimators.neighbor_pairs(3, 4)
-        assert len(pairs) == len(set(pairs)) == 3 * 3 + 2 * 4 + 2 * 2 * 3
-        for i, j in pairs:
-            assert max(abs(i // 4 - j // 4), abs(i % 4 - j % 4)) == 1
-        wide = estimators.neighbor_pairs(16, 16, 200, distance=2, generator=seeded(0))
-        assert len(set(wide)) == 200
-        with pytest.raises(ValueError, match=r"`count` must be in 1\.\.29"):
-            estimators.neighbor_pairs(3, 4, 30)
-        assert len(set(estimators.random_pairs(5, 10))) == 10
-        with pytest.raises(ValueError, match=r"`count` must be in 1\.\.10"):
-            estimators.random_pairs(5, 11)
-
 
 class TestWalshPrior:
     def make(self, n, seed=0):

@@ -61,8 +61,8 @@ def test_the_reused_buffer_gives_the_same_rows(shape, per_example, n_baselines):
 
 def test_buffers_grow_shrink_and_move_between_blocks():
     from captum_interactions.games.masking import MaskedInputs
-    from captum_interactions.games.players import Players
     from captum_interactions.games.rows import CodeRows
+    from captum_interactions.players.players import Players
 
     x, base = double(2, 10), double(1, 10, seed=1)
     players = Players.from_feature_mask(torch.arange(10) // 1 % 9, (x,))

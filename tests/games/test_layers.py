@@ -7,13 +7,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from captum_interactions.games import (
-    evaluation_mode,
-    grid_mask,
-    grid_pairs,
-    module_name,
-    split_at_layer,
-)
+from captum_interactions.games import evaluation_mode, module_name, split_at_layer
 from tests.losses.models import Function, Residual, conv_net
 
 EXACT = {"rtol": 0, "atol": 0}
@@ -123,34 +117,3 @@ def test_modes_are_restored_module_by_module():
     assert not net.norm.training
     others = [module for module in net.modules() if module is not net.norm]
     assert all(module.training for module in others)
-
-
-@pytest.mark.parametrize(("size", "cells"), [(8, 4), (9, 4), (299, 16), (3, 3)])
-def test_grid_cells_cover_the_image_evenly(size, cells):
-    mask = grid_mask(size, size + 1, cells)
-    ids, counts = mask.unique(return_counts=True)
-    assert ids.tolist() == list(range(cells * cells))
-    smallest = (size // cells) * ((size + 1) // cells)
-    assert smallest <= counts.min()
-    assert counts.max() <= (size // cells + 1) * ((size + 1) // cells + 1)
-
-
-def test_grid_pairs_are_neighbors_and_distinct():
-    pairs = grid_pairs(16, 16, generator=torch.Generator().manual_seed(3))
-    assert len({tuple(pair) for pair in pairs.tolist()}) == len(pairs) == 80
-    rows, columns = pairs // 16, pairs % 16
-    assert (rows[:, 0] - rows[:, 1]).abs().max() == 2
-    assert (columns[:, 0] - columns[:, 1]).abs().max() == 2
-    assert (pairs[:, 0] != pairs[:, 1]).all()
-    assert sorted(set(rows[:, 0].tolist())) == [0, 5, 10, 15]
-
-
-def test_bad_grids():
-    with pytest.raises(ValueError, match="`rows` must be at most 4"):
-        grid_mask(4, 4, 5)
-    with pytest.raises(ValueError, match="`columns` must be a positive"):
-        grid_mask(4, 4, 2, 0)
-    with pytest.raises(ValueError, match="`radius`"):
-        grid_pairs(4, 4, radius=0)
-    with pytest.raises(ValueError, match="at least two cells"):
-        grid_pairs(1, 1)

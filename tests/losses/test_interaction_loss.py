@@ -9,9 +9,9 @@ from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
 
 from captum_interactions.games.masking import MaskedInputs, format_baselines
-from captum_interactions.games.players import Players
 from captum_interactions.losses import InteractionLoss
 from captum_interactions.losses.contexts import GroupPlan, masked_copies
+from captum_interactions.players.players import Players
 from tests import reference
 from tests.losses.models import Function, Residual, conv_net
 

@@ -14,8 +14,9 @@ from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
 
 from captum_interactions.functional import multi_order_interaction
-from captum_interactions.games import ModelGame, grid_mask, log_odds
+from captum_interactions.games import ModelGame, log_odds
 from captum_interactions.losses import OrderSteeringLoss, steering_weights
+from captum_interactions.players import grid_mask
 from tests import reference
 from tests.losses.models import Function, conv_net
 

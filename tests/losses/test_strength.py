@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from captum_interactions.games import grid_mask, grid_pairs
-from captum_interactions.losses import interaction_strength, random_pairs
+from captum_interactions.losses import interaction_strength
+from captum_interactions.players import grid_mask, grid_pairs
 from tests import reference
 from tests.losses.models import Function, conv_net
 
@@ -112,13 +112,6 @@ def test_the_network_is_left_alone():
     assert all(module.training for module in net.modules())
     assert torch.equal(first.pairs, second.pairs)
     assert not first.interactions.requires_grad
-
-
-def test_random_pairs():
-    pairs = random_pairs(50, 200)
-    assert len({tuple(pair) for pair in pairs.tolist()}) == 200
-    assert (pairs[:, 0] < pairs[:, 1]).all()
-    assert pairs.max() < 50
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from captum_interactions import AndOrInteraction
 from captum_interactions._palette import NEGATIVE, POSITIVE, signed
-from captum_interactions.attr import Interaction
+from captum_interactions.results import Interaction
 from captum_interactions.visualization import (
     plot_and_or_graph,
     plot_coalitions_on_image,

@@ -1,0 +1,189 @@
+"""Trees of interactions: which words, patches or time steps act together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from captum_interactions._captum import log_usage
+from captum_interactions._checks import (
+    bad_value,
+    check_enumerable,
+    check_positive_int,
+)
+from captum_interactions._random import own_generator
+from captum_interactions.attr._tree_growth import (
+    grow_exact,
+    grow_sampled,
+    plan_forest,
+)
+from captum_interactions.attr.base import AbstractInteractionAttribution
+from captum_interactions.estimators.agglomeration import Criterion, check_criterion
+from captum_interactions.results.tree import InteractionTreeResult, collect_trees
+
+__all__ = ["MAX_TREE_PLAYERS", "InteractionTree"]
+
+# 2^14 = 16,384 coalitions per example.
+MAX_TREE_PLAYERS = 14
+# Codes of coalitions are 64-bit integers.
+_MOST_PLAYERS = 62
+
+
+class InteractionTree(AbstractInteractionAttribution):
+    """Binary tree over the players, grown from the bottom by interaction strength.
+
+    At first every player is a constituent. Again and again the two neighboring
+    constituents that interact most are merged into one, which from then on acts as a
+    single player.
+
+    Args:
+        forward_func: Model or callable to explain.
+
+    References:
+        Zhang et al., "Building interpretable interaction trees for deep NLP models"
+        (AAAI 2021), as in the authors' code; see
+        :func:`~captum_interactions.estimators.agglomerate` for what is ours.
+
+    Example:
+        >>> model = lambda x: x[:, 0] * x[:, 1] - 2 * x[:, 2] * x[:, 3]
+        >>> result = InteractionTree(model).interactions(torch.ones(1, 4))
+        >>> result.to_newick()
+        "(('0','1')'+1',('2','3')'-2')'+0';"
+    """
+
+    @log_usage(part_of_slo=True)
+    def attribute(
+        self,
+        inputs: Tensor | tuple[Tensor, ...],
+        baselines: Any = None,
+        target: Any = None,
+        additional_forward_args: Any = None,
+        feature_mask: Tensor | tuple[Tensor, ...] | None = None,
+        neighbors: Sequence[tuple[int, int]] | None = None,
+        criterion: Criterion = "r",
+        n_samples: int | None = None,
+        perturbations_per_eval: int | None = None,
+        show_progress: bool = False,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> Tensor | tuple[Tensor, ...]:
+        """Shapley values of the leaves.
+
+        Arguments are those of :meth:`interactions`.
+
+        Returns:
+            Attributions shaped like the inputs, ``(batch, *outputs, *features)``, in
+            the units of the value function; a tuple if the inputs are one.
+
+        Raises:
+            TypeError: As :meth:`interactions`.
+            ValueError: As :meth:`interactions`.
+        """
+        return self.interactions(
+            inputs,
+            baselines,
+            target,
+            additional_forward_args,
+            feature_mask,
+            neighbors,
+            criterion,
+            n_samples,
+            perturbations_per_eval,
+            show_progress,
+            generator=generator,
+        ).attributions()
+
+    def interactions(
+        self,
+        inputs: Tensor | tuple[Tensor, ...],
+        baselines: Any = None,
+        target: Any = None,
+        additional_forward_args: Any = None,
+        feature_mask: Tensor | tuple[Tensor, ...] | None = None,
+        neighbors: Sequence[tuple[int, int]] | None = None,
+        criterion: Criterion = "r",
+        n_samples: int | None = None,
+        perturbations_per_eval: int | None = None,
+        show_progress: bool = False,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> InteractionTreeResult:
+        """The tree of every example.
+
+        See :class:`~captum_interactions.games.ModelGame` for the forms that the
+        arguments take.
+
+        Args:
+            inputs: Input tensor or tuple of tensors, batch axis first.
+            baselines: What replaces absent players.
+            target: Which output is explained.
+            additional_forward_args: Further arguments of the forward function.
+            feature_mask: Which input elements form a player. A player that an example
+                lacks is no part of its tree, so that sentences of different length can
+                share a batch.
+            neighbors: Pairs of players that are neighbors, such as
+                :func:`~captum_interactions.players.neighbor_pairs` of image patches;
+                ``None`` for a sequence. They must connect all players.
+            criterion: Which figure decides what is merged: ``"r"`` (the published
+                density), ``"dependence"`` (finds AND and OR groups alike, whatever
+                they are worth), ``"b_between"`` or ``"psi_inter"``, see
+                :class:`~captum_interactions.functional.MergeFigures`.
+            n_samples: Budget of coalitions evaluated per example. ``None``, or a
+                budget that holds all 2**n, is exact; required beyond 14 players.
+            perturbations_per_eval: Coalitions per forward pass; ``None`` finds it.
+            show_progress: Show a progress bar.
+            generator: Source of randomness of sampling. ``None`` starts one from
+                torch's global seed, so that calls repeat; the global state is read,
+                never advanced.
+
+        Returns:
+            The trees.
+
+        Raises:
+            TypeError: As :class:`~captum_interactions.games.ModelGame`.
+            ValueError: As :class:`~captum_interactions.games.ModelGame`; if there are
+                more than 14 players without ``n_samples`` or more than 62 with it, an
+                example has fewer than two players, the neighbors do not connect the
+                players, or the budget is too small.
+        """
+        game = self._game(
+            inputs,
+            baselines,
+            target,
+            additional_forward_args,
+            feature_mask,
+            perturbations_per_eval,
+            show_progress,
+        )
+        check_criterion(criterion)
+        exact = _check_budget(game.n_players, n_samples)
+        plan = plan_forest(game, neighbors, criterion)
+        if exact:
+            forest = grow_exact(game, plan)
+        else:
+            assert n_samples is not None
+            source = own_generator(generator)
+            forest = grow_sampled(game, plan, n_samples, source)
+        info = self._info(game, inputs, forest.v_empty, forest.v_full)
+        info = replace(info, n_evaluations=forest.n_evaluations)
+        return collect_trees(info, criterion, forest.trees)
+
+
+def _check_budget(n_players: int, n_samples: int | None) -> bool:
+    """Refuse what can't be done; tell whether all coalitions are evaluated."""
+    if n_samples is None:
+        check_enumerable(n_players, MAX_TREE_PLAYERS)
+        return True
+    check_positive_int("n_samples", n_samples, "or None for an exact tree")
+    if n_players > _MOST_PLAYERS:
+        bad_value(
+            "inputs",
+            f"of at most {_MOST_PLAYERS} players for a tree",
+            n_players,
+            "pass a coarser `feature_mask`",
+        )
+    return n_players <= MAX_TREE_PLAYERS and 1 << n_players <= n_samples

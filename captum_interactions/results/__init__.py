@@ -1,0 +1,39 @@
+"""What methods return: data, readings, error bars, files, pictures."""
+
+from captum_interactions.results.and_interaction import AndInteractionResult
+from captum_interactions.results.and_or import AndOrInteractionResult, AndOrTerm
+from captum_interactions.results.base import Interaction, InteractionResult, ResultInfo
+from captum_interactions.results.multi_order import MultiOrderInteractionResult
+from captum_interactions.results.multivariate import (
+    Block,
+    MultivariateInteractionResult,
+)
+from captum_interactions.results.prototypes import (
+    Prototypes,
+    prototype_records,
+    prototypes,
+    visualize_prototypes,
+)
+from captum_interactions.results.shapley import ShapleyInteractionResult
+from captum_interactions.results.sparse import SparseInteractionResult
+from captum_interactions.results.tree import InteractionNode, InteractionTreeResult
+
+__all__ = [
+    "Interaction",
+    "InteractionResult",
+    "ResultInfo",
+    "AndInteractionResult",
+    "AndOrInteractionResult",
+    "AndOrTerm",
+    "ShapleyInteractionResult",
+    "MultiOrderInteractionResult",
+    "MultivariateInteractionResult",
+    "Block",
+    "InteractionTreeResult",
+    "InteractionNode",
+    "SparseInteractionResult",
+    "Prototypes",
+    "prototypes",
+    "prototype_records",
+    "visualize_prototypes",
+]

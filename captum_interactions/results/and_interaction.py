@@ -1,0 +1,174 @@
+"""What AndInteraction returns: I(S) of all coalitions, and its readings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from captum_interactions._checks import bad_value
+from captum_interactions.functional import (
+    coalition_members,
+    coalition_sizes,
+    codes_of_sizes,
+    masks_to_codes,
+    multi_order_interaction_from_and,
+    pair_index_from_and,
+    resolve_orders,
+    shapley_values_from_and,
+    zeta,
+)
+from captum_interactions.functional.shapley import PairIndex
+from captum_interactions.results._shapiq_values import moebius_values
+from captum_interactions.results.base import InteractionResult
+
+if TYPE_CHECKING:
+    import shapiq
+
+__all__ = ["AndInteractionResult"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AndInteractionResult(InteractionResult):
+    """AND interactions I(S) of all coalitions, and what can be read from them.
+
+    "Order" is the size |S| of a coalition here.
+
+    Attributes:
+        info: Players, evaluations and what else all results share.
+        dividends: I(S) as accumulated, ``(batch, *outputs, 2**n)``.
+    """
+
+    dividends: Tensor = field(repr=False)
+
+    @property
+    def values(self) -> Tensor:
+        """I(S), ``(batch, *outputs, 2**n)``; bit i of the index is player i."""
+        return self._returned(self.dividends)
+
+    def shapley_values(self) -> Tensor:
+        """Shapley values φ_i = Σ_{S∋i} I(S)/|S|, ``(batch, *outputs, n)``."""
+        return self._returned(shapley_values_from_and(self.dividends))
+
+    def interaction_index(self, index: PairIndex = "SII") -> Tensor:
+        """Pairwise index of all pairs.
+
+        Args:
+            index: ``"SII"``, ``"BII"``, ``"STII"`` or ``"k-SII"``, as
+                :func:`~captum_interactions.functional.pair_index_from_and` defines.
+
+        Returns:
+            Symmetric matrices ``(batch, *outputs, n, n)``.
+        """
+        return self._returned(pair_index_from_and(self.dividends, index))
+
+    def multi_order(self, orders: Sequence[int | float] | None = None) -> Tensor:
+        """Multi-order interactions I^(m)(i,j); order m is the context size here.
+
+        Args:
+            orders: Context sizes in 0..n−2, or fractions of n − 2 as floats; ``None``
+                means all of them.
+
+        Returns:
+            Symmetric matrices ``(batch, *outputs, len(orders), n, n)``.
+
+        Raises:
+            ValueError: If an order is out of range.
+        """
+        chosen = resolve_orders(orders, len(self.players))
+        every = multi_order_interaction_from_and(self.dividends)
+        return self._returned(every[..., chosen, :, :])
+
+    def top_k(
+        self, k: int = 10, min_order: int = 1, max_order: int | None = None
+    ) -> list[Any]:
+        """The k coalitions with the largest |I(S)|, strongest first.
+
+        Args:
+            k: How many.
+            min_order: Smallest |S| to consider.
+            max_order: Largest |S| to consider; ``None`` for n.
+
+        Returns:
+            For each example a list of :class:`Interaction` (nested once more for each
+            output axis).
+
+        Raises:
+            ValueError: If k is not positive or no coalition has such an order.
+        """
+        codes = codes_of_sizes(
+            len(self.players), min_order, max_order, self.dividends.device
+        )
+        return self._ranked(
+            self.dividends[..., codes],
+            lambda position: coalition_members(int(codes[position])),
+            k,
+        )
+
+    def salient(self, threshold: float = 0.05) -> Tensor:
+        """Coalitions S ≠ ∅ whose |I(S)| exceeds a part of the largest.
+
+        Args:
+            threshold: Part of max |I(S)| over S ≠ ∅, between 0 and 1.
+
+        Returns:
+            Boolean tensor ``(batch, *outputs, 2**n)``.
+
+        Raises:
+            ValueError: If the threshold is not inside (0, 1).
+        """
+        if not 0 < threshold < 1:
+            bad_value("threshold", "between 0 and 1", threshold, "try 0.05")
+        strength = self.dividends.abs().clone()
+        strength[..., 0] = 0.0
+        return strength > threshold * strength.amax(-1, keepdim=True)
+
+    def reconstruct(
+        self,
+        masks: Tensor,  # (C, n) bool
+        threshold: float | None = None,
+    ) -> Tensor:
+        """V of some coalitions as the sum of the interactions inside each.
+
+        Args:
+            masks: Coalitions, True = present, ``(C, n)``.
+            threshold: Sum only the interactions that :meth:`salient` keeps (and I(∅));
+                ``None`` sums all, which gives v back exactly.
+
+        Returns:
+            ``(batch, *outputs, C)``, in the units of the value function.
+        """
+        dividends = self.dividends
+        if threshold is not None:
+            keep = self.salient(threshold)
+            keep[..., 0] = True
+            dividends = torch.where(keep, dividends, 0.0)
+        codes = masks_to_codes(masks).to(dividends.device)
+        return self._returned(zeta(dividends)[..., codes])
+
+    def order_strength(self) -> Tensor:
+        """Σ_{|S|=s} |I(S)| for s = 0..n, ``(batch, *outputs, n + 1)``."""
+        n = len(self.players)
+        sizes = coalition_sizes(n, self.dividends.device)
+        strength = self.dividends.new_zeros(*self.dividends.shape[:-1], n + 1)
+        return self._returned(strength.index_add(-1, sizes, self.dividends.abs()))
+
+    def to_shapiq(
+        self, example: int = 0, output: tuple[int, ...] = ()
+    ) -> shapiq.InteractionValues:
+        """Return one example as shapiq's ``InteractionValues`` (index Moebius).
+
+        Args:
+            example: Which example.
+            output: Which output, if there are several.
+
+        Raises:
+            ValueError: If there is no such example or output.
+            ModuleNotFoundError: If shapiq is not installed.
+        """
+        return moebius_values(
+            self._pick(self.dividends, example, output), len(self.players)
+        )

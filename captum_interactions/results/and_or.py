@@ -1,0 +1,337 @@
+"""What ``AndOrInteraction`` returns: AND and OR interactions, and how to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions.functional import (
+    and_from_or,
+    coalition_members,
+    codes_of_sizes,
+    explained_ratio,
+    masks_to_codes,
+    multi_order_interaction_from_and,
+    multi_order_interaction_from_or,
+    net_explained_ratio,
+    noise_floor,
+    or_reconstruction,
+    pair_index_from_and,
+    r_squared,
+    resolve_orders,
+    salient_interactions,
+    shapley_values_from_and,
+    shapley_values_from_or,
+    terms_for_share,
+    zeta,
+)
+from captum_interactions.functional.shapley import PairIndex
+from captum_interactions.functional.sparsity import signed_order_strength
+from captum_interactions.results._shapiq_values import moebius_values
+from captum_interactions.results.base import InteractionResult
+
+if TYPE_CHECKING:
+    import shapiq
+
+__all__ = ["AndOrInteractionResult", "AndOrTerm"]
+
+Part = Literal["both", "and", "or"]
+
+
+class AndOrTerm(NamedTuple):
+    """One AND or OR interaction, for people to read.
+
+    Attributes:
+        kind: ``"and"`` (all players are needed) or ``"or"`` (any one is enough).
+        players: Indices of the players that interact.
+        names: Their names.
+        value: The interaction, in the units of the value function.
+    """
+
+    kind: str
+    players: tuple[int, ...]
+    names: tuple[str, ...]
+    value: float
+
+    def __repr__(self) -> str:
+        sign = " ∧ " if self.kind == "and" else " \N{LOGICAL OR} "
+        return f"({sign.join(self.names)}) {self.value:+.4g}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AndOrInteractionResult(InteractionResult):
+    """AND and OR interactions of a model's output, and what can be read from them.
+
+    v(T) = Σ_{S⊆T} I_and(S) + Σ_{S∩T≠∅} I_or(S). "Order" is the size |S| of a coalition
+    here. Readings that judge sparsity leave the empty set out.
+
+    Attributes:
+        info: Players, evaluations and what else all results share.
+        parts: I_and and I_or as accumulated, ``(batch, *outputs, 2, 2**n)``; the
+            constant v(∅) is I_and(∅).
+        noise: The noise term q, ``(batch, *outputs, 2**n)``; all 0 unless a bound was
+            given. The parts reconstruct v + q.
+        lower_bound: What no split can go below in l1 norm, ``(batch, *outputs)``.
+        value_noise: Standard deviation of the noise of v, ``(batch, *outputs)``.
+    """
+
+    parts: Tensor = field(repr=False)
+    noise: Tensor = field(repr=False)
+    lower_bound: Tensor = field(repr=False)
+    value_noise: Tensor = field(repr=False)
+
+    @property
+    def values(self) -> Tensor:
+        """I_and and I_or, ``(batch, *outputs, 2, 2**n)``."""
+        return self._returned(self.parts)
+
+    @property
+    def and_values(self) -> Tensor:
+        """I_and(S), ``(batch, *outputs, 2**n)``; bit i of the index is player i."""
+        return self._returned(self.parts[..., 0, :])
+
+    @property
+    def or_values(self) -> Tensor:
+        """I_or(S), ``(batch, *outputs, 2**n)``."""
+        return self._returned(self.parts[..., 1, :])
+
+    @property
+    def dividends(self) -> Tensor:
+        """AND interactions of the whole game, ``(batch, *outputs, 2**n)``.
+
+        Every index that is linear in v can be read from them.
+        """
+        return self.parts[..., 0, :] + and_from_or(self.parts[..., 1, :])
+
+    @property
+    def objective(self) -> Tensor:
+        """Σ_{S≠∅} |I_and(S)| + |I_or(S)|, ``(batch, *outputs)``."""
+        return self._returned(self.parts[..., 1:].abs().sum((-2, -1)))
+
+    @property
+    def gap(self) -> Tensor:
+        """Relative duality gap: how far the l1 norm may be from the least one."""
+        objective = self.parts[..., 1:].abs().sum((-2, -1))
+        excess = (objective - self.lower_bound).clamp_min(0)
+        return self._returned(torch.where(objective > 0, excess / objective, 0.0))
+
+    def shapley_values(self) -> Tensor:
+        """Shapley values Σ_{S∋i} (I_and(S) + I_or(S))/|S|, ``(batch, *outputs, n)``."""
+        return self._returned(
+            shapley_values_from_and(self.parts[..., 0, :])
+            + shapley_values_from_or(self.parts[..., 1, :])
+        )
+
+    def interaction_index(self, index: PairIndex = "SII") -> Tensor:
+        """Pairwise index of all pairs, ``(batch, *outputs, n, n)``.
+
+        Args:
+            index: ``"SII"``, ``"BII"``, ``"STII"`` or ``"k-SII"``, as
+                :func:`~captum_interactions.functional.pair_index_from_and` defines.
+        """
+        return self._returned(pair_index_from_and(self.dividends, index))
+
+    def multi_order(self, orders: Sequence[int | float] | None = None) -> Tensor:
+        """Multi-order interactions I^(m)(i,j); order m is the context size here.
+
+        Args:
+            orders: Context sizes in 0..n−2, or fractions of n − 2 as floats; ``None``
+                means all of them.
+
+        Returns:
+            Symmetric matrices ``(batch, *outputs, len(orders), n, n)``.
+
+        Raises:
+            ValueError: If an order is out of range.
+        """
+        chosen = resolve_orders(orders, len(self.players))
+        every = multi_order_interaction_from_and(
+            self.parts[..., 0, :]
+        ) + multi_order_interaction_from_or(self.parts[..., 1, :])
+        return self._returned(every[..., chosen, :, :])
+
+    def top_k(
+        self, k: int = 10, min_order: int = 1, max_order: int | None = None
+    ) -> list[Any]:
+        """The k strongest AND and OR interactions, strongest first.
+
+        Args:
+            k: How many.
+            min_order: Smallest |S| to consider.
+            max_order: Largest |S| to consider; ``None`` for n.
+
+        Returns:
+            For each example a list of :class:`AndOrTerm` (nested once more for each
+            output axis).
+
+        Raises:
+            ValueError: If k is not positive or no coalition has such an order.
+        """
+        check_positive_int("k", k, "ask for at least one interaction")
+        codes = codes_of_sizes(
+            len(self.players), min_order, max_order, self.parts.device
+        )
+        # An OR interaction of at most one player is booked as AND: skip those entries.
+        values = self.parts[..., codes].flatten(-2)
+        strength = values.abs()
+        order = strength.topk(min(k, values.shape[-1]), dim=-1).indices
+        return self._terms(values, order, codes.tolist())
+
+    def _terms(self, values: Tensor, order: Tensor, codes: list[int]) -> list[Any]:
+        if values.dim() > 1:
+            pairs = zip(values, order, strict=True)
+            return [self._terms(row, best, codes) for row, best in pairs]
+        terms: list[AndOrTerm] = []
+        for position in order.tolist():
+            kind, entry = divmod(position, len(codes))
+            members = coalition_members(codes[entry])
+            names = tuple(self.players.names[i] for i in members)
+            value = float(values[position])
+            if value == 0 and terms:
+                continue  # there are no more
+            terms.append(AndOrTerm(("and", "or")[kind], members, names, value))
+        return terms
+
+    def noise_floor(self) -> Tensor:
+        """What noise of v leaves in an interaction of each order: σ·2^(s/2).
+
+        Returns:
+            For s = 0..n, ``(batch, *outputs, n + 1)``.
+        """
+        n = len(self.players)
+        by_size = [(1 << size) - 1 for size in range(n + 1)]  # any coalition of a size
+        return self._returned(noise_floor(self.value_noise, n)[..., by_size])
+
+    def salient(self, threshold: float = 0.05) -> Tensor:
+        """Interactions of S ≠ ∅ above a part of the largest, and above the noise floor.
+
+        Args:
+            threshold: Part of the largest |I| of both kinds, inside (0, 1).
+
+        Returns:
+            Boolean tensor ``(batch, *outputs, 2, 2**n)``, AND first.
+
+        Raises:
+            ValueError: If the threshold is not inside (0, 1).
+        """
+        proper = self.parts.clone()
+        proper[..., 0] = 0
+        floor = noise_floor(self.value_noise, len(self.players)).unsqueeze(-2)
+        flat = salient_interactions(
+            proper.flatten(-2), threshold, floor.expand_as(proper).flatten(-2)
+        )
+        return flat.view(proper.shape)
+
+    def reconstruct(
+        self,
+        masks: Tensor | None = None,  # (C, n) bool
+        threshold: float | None = None,
+    ) -> Tensor:
+        """V of some coalitions as the sum of the interactions that act there.
+
+        Args:
+            masks: Coalitions, True = present, ``(C, n)``; ``None`` for all 2**n.
+            threshold: Sum only what :meth:`salient` keeps (and v(∅)); ``None`` sums
+                everything, which gives v (with a noise term v + q) back exactly.
+
+        Returns:
+            ``(batch, *outputs, C)``, in the units of the value function.
+        """
+        table = self._reconstructed(threshold)
+        if masks is None:
+            return self._returned(table)
+        return self._returned(table[..., masks_to_codes(masks).to(table.device)])
+
+    def _reconstructed(self, threshold: float | None) -> Tensor:
+        parts = self.parts
+        if threshold is not None:
+            keep = self.salient(threshold)
+            keep[..., 0] = True
+            parts = torch.where(keep, parts, 0.0)
+        return zeta(parts[..., 0, :]) + or_reconstruction(parts[..., 1, :])
+
+    def explained_ratio(self, threshold: float = 0.05) -> Tensor:
+        """Share of Σ|I| that the salient interactions hold, ``(batch, *outputs)``."""
+        chosen = self.salient(threshold)[..., 1:].flatten(-2)
+        return self._returned(explained_ratio(self._effects(), chosen))
+
+    def net_explained_ratio(self, threshold: float = 0.05) -> Tensor:
+        """The papers' explained ratio, ``(batch, *outputs)``.
+
+        What is left out may cancel in it; see
+        :func:`~captum_interactions.functional.net_explained_ratio`.
+        """
+        chosen = self.salient(threshold)[..., 1:].flatten(-2)
+        return self._returned(net_explained_ratio(self._effects(), chosen))
+
+    def r_squared(self, threshold: float | None = 0.05) -> Tensor:
+        """R² of the salient interactions' v over all 2**n masks, ``(batch, *outputs)``.
+
+        Args:
+            threshold: What counts as salient; ``None`` keeps everything (then R² falls
+                short of 1 by the noise term alone).
+        """
+        table = self._reconstructed(None) - self.noise
+        return self._returned(r_squared(table, self._reconstructed(threshold)))
+
+    def terms_for_share(self, share: float = 0.9) -> Tensor:
+        """How many interactions hold a share of Σ|I|, ``(batch, *outputs)`` int64.
+
+        Args:
+            share: Part of Σ|I| over S ≠ ∅ of both kinds, inside (0, 1).
+
+        Raises:
+            ValueError: If the share is not inside (0, 1).
+        """
+        return terms_for_share(self._effects(), share)
+
+    def order_strength(self) -> Tensor:
+        """Σ_{|S|=s} |I(S)| of both kinds, ``(batch, *outputs, 2, n + 1)``."""
+        up, down = signed_order_strength(self.parts)
+        return self._returned(up - down)
+
+    def signed_order_strength(self) -> tuple[Tensor, Tensor]:
+        """Positive and negative sums by order, each ``(batch, *outputs, 2, n + 1)``."""
+        up, down = signed_order_strength(self.parts)
+        return self._returned(up), self._returned(down)
+
+    def to_shapiq(
+        self,
+        example: int = 0,
+        output: tuple[int, ...] = (),
+        part: Part = "both",
+    ) -> shapiq.InteractionValues:
+        """Return one example as shapiq's ``InteractionValues`` (index Moebius).
+
+        shapiq has no OR interactions, so these come as the AND interactions of the game
+        that they make up: one OR of k players is 2**k − 1 of them. The values of
+        ``"and"`` and ``"or"`` add up to those of ``"both"``, and these to v (with a
+        noise term v + q).
+
+        Args:
+            example: Which example.
+            output: Which output, if there are several.
+            part: ``"both"`` for the whole game, ``"and"`` or ``"or"`` for what the
+                interactions of one kind make up.
+
+        Raises:
+            ValueError: If there is no such example, output or part.
+            ModuleNotFoundError: If shapiq is not installed.
+        """
+        if part not in get_args(Part):
+            bad_value("part", f"one of {get_args(Part)}", repr(part), "pick one")
+        chosen = {
+            "both": self.dividends,
+            "and": self.parts[..., 0, :],
+            "or": and_from_or(self.parts[..., 1, :]),
+        }[part]
+        return moebius_values(self._pick(chosen, example, output), len(self.players))
+
+    def _effects(self) -> Tensor:
+        """Interactions of S ≠ ∅ of both kinds, ``(batch, *outputs, 2·(2**n − 1))``."""
+        return self.parts[..., 1:].flatten(-2)

@@ -1,0 +1,383 @@
+"""What InteractionTree returns: one binary tree per example, and its readings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from captum_interactions._checks import bad_value
+from captum_interactions.estimators.agglomeration import FIGURES, Agglomeration
+from captum_interactions.functional import coalition_members
+from captum_interactions.results._shapiq_values import listed_values
+from captum_interactions.results.base import InteractionResult, ResultInfo
+from captum_interactions.visualization._tree import plot_tree
+
+if TYPE_CHECKING:
+    import networkx
+    import shapiq
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["InteractionNode", "InteractionTreeResult"]
+
+
+@dataclass(frozen=True)
+class InteractionNode:
+    """A constituent of the tree.
+
+    Figures are those of :class:`~captum_interactions.functional.MergeFigures` at the
+    moment its two children were merged. A leaf has its player's Shapley value as
+    ``phi``, and 0 for everything that takes two.
+
+    Attributes:
+        span: Its players, ascending.
+        names: Their names.
+        children: Left and right child, or nothing for a leaf.
+        phi: Value of the constituent as one player, in the units of the value function.
+        b: Interaction inside the constituent.
+        b_between: The part of it that neither child has.
+        r: Density of ``b_between`` among what is at stake, 0..1.
+        s: What the merge loses: the neighboring pairs' density, 0..1.
+        t: Part of ``b_between`` that is between the children as wholes, 0..1.
+        dependence: How far the children's effects depend on each other, 0..1.
+        psi_inter: Interaction between the children as wholes.
+        psi_intra: ``b_between`` − ``psi_inter``.
+        std_error: Standard errors of the figures by name, ``None`` where exact.
+    """
+
+    span: tuple[int, ...]
+    names: tuple[str, ...]
+    children: tuple[InteractionNode, ...] = ()
+    phi: float = 0.0
+    b: float = 0.0
+    b_between: float = 0.0
+    r: float = 0.0
+    s: float = 0.0
+    t: float = 0.0
+    dependence: float = 0.0
+    psi_inter: float = 0.0
+    psi_intra: float = 0.0
+    std_error: dict[str, float] | None = field(default=None, compare=False)
+
+    def __iter__(self) -> Iterator[InteractionNode]:
+        """Walk the tree from the leaves up, left to right."""
+        for child in self.children:
+            yield from child
+        yield self
+
+    def __repr__(self) -> str:
+        text = " ".join(self.names)
+        if not self.children:
+            return f"[{text}] phi {self.phi:+.4g}"
+        return f"[{text}] b_between {self.b_between:+.4g}, r {self.r:.3f}"
+
+
+NODE_FIGURES = (
+    "phi",
+    "b",
+    "b_between",
+    "r",
+    "s",
+    "t",
+    "dependence",
+    "psi_inter",
+    "psi_intra",
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class InteractionTreeResult(InteractionResult):
+    """One interaction tree per example.
+
+    Attributes:
+        info: Players, evaluations and what else all results share.
+        criterion: Which figure decided the merges.
+        leaves: Shapley values of the players as accumulated, ``(batch, *outputs, n)``.
+        merges: Codes of the two constituents of each merge, in the order they were
+            merged, ``(batch, *outputs, n − 1, 2)`` int64; 0 where an example has fewer
+            players than others.
+        figures: Figures of each merge in the order of the fields of
+            :class:`~captum_interactions.functional.MergeFigures`,
+            ``(batch, *outputs, n − 1, figures)``; NaN where there is no merge.
+        leaf_errors: Standard errors of ``leaves``, ``None`` where exact.
+        figure_errors: Standard errors of ``figures``, ``None`` where exact.
+    """
+
+    criterion: str
+    leaves: Tensor = field(repr=False)
+    merges: Tensor = field(repr=False)
+    figures: Tensor = field(repr=False)
+    leaf_errors: Tensor | None = field(default=None, repr=False)
+    figure_errors: Tensor | None = field(default=None, repr=False)
+
+    @property
+    def values(self) -> Tensor:
+        """B_between of each merge, in their order, ``(batch, *outputs, n − 1)``."""
+        return self._returned(self.figures[..., FIGURES.index("b_between")])
+
+    def shapley_values(self) -> Tensor:
+        """Shapley values of the players, ``(batch, *outputs, n)``."""
+        return self._returned(self.leaves)
+
+    @property
+    def roots(self) -> list[Any]:
+        """The root of each example's tree (nested once more per output axis)."""
+        return self._nested(self.root)
+
+    def root(self, example: int = 0, output: tuple[int, ...] = ()) -> InteractionNode:
+        """The root of one tree.
+
+        Args:
+            example: Which example.
+            output: Which output, if there are several.
+
+        Raises:
+            ValueError: If there is no such example or output.
+        """
+        merges = self._pick(self.merges, example, output).tolist()
+        figures = self._pick(self.figures, example, output).tolist()
+        leaves = self._pick(self.leaves, example, output).tolist()
+        errors = leaf_errors = None
+        if self.figure_errors is not None and self.leaf_errors is not None:
+            errors = self._pick(self.figure_errors, example, output).tolist()
+            leaf_errors = self._pick(self.leaf_errors, example, output).tolist()
+        nodes: dict[int, InteractionNode] = {}
+        for player, phi in enumerate(leaves):
+            error = None if leaf_errors is None else {"phi": leaf_errors[player]}
+            nodes[1 << player] = InteractionNode(
+                (player,), (self.players.names[player],), phi=phi, std_error=error
+            )
+        union = 0
+        for k, (left, right) in enumerate(merges):
+            if not left:  # fewer players than other examples
+                break
+            union = left | right
+            nodes[union] = self._node(
+                (nodes[left], nodes[right]),
+                dict(zip(FIGURES, figures[k], strict=True)),
+                None if errors is None else dict(zip(FIGURES, errors[k], strict=True)),
+            )
+        return nodes[union]
+
+    def _node(
+        self,
+        children: tuple[InteractionNode, InteractionNode],
+        figures: dict[str, float],
+        errors: dict[str, float] | None,
+    ) -> InteractionNode:
+        span = tuple(sorted(children[0].span + children[1].span))
+        return InteractionNode(
+            span=span,
+            names=tuple(self.players.names[player] for player in span),
+            children=children,
+            std_error=errors,
+            **{name: figures[name] for name in NODE_FIGURES},
+        )
+
+    def top_k(self, k: int = 10) -> list[Any]:
+        """The k constituents with the largest |b_between|, strongest first.
+
+        Args:
+            k: How many.
+
+        Returns:
+            For each example a list of :class:`Interaction` (nested once more for each
+            output axis); their values are ``b_between``.
+
+        Raises:
+            ValueError: If k is not positive.
+        """
+
+        def best(example: int, output: tuple[int, ...]) -> list[Any]:
+            merges = self._pick(self.merges, example, output)
+            values = self._pick(self.values, example, output)
+            unions = [left | right for left, right in merges.tolist() if left]
+            spans = [coalition_members(union) for union in unions]
+            found: list[Any] = self._ranked(values[: len(spans)], spans.__getitem__, k)
+            return found
+
+        return self._nested(best)
+
+    def to_dict(self, example: int = 0, output: tuple[int, ...] = ()) -> dict[str, Any]:
+        """One tree as nested dictionaries of plain Python values, ready for JSON.
+
+        Args:
+            example: Which example.
+            output: Which output, if there are several.
+
+        Returns:
+            ``span``, ``names``, the figures, ``std_error`` and ``children`` of the
+            root, and so on down.
+
+        Raises:
+            ValueError: If there is no such example or output.
+        """
+        return _as_dict(self.root(example, output))
+
+    def to_newick(self, example: int = 0, output: tuple[int, ...] = ()) -> str:
+        """One tree in Newick format, inner nodes labeled with ``b_between``.
+
+        Args:
+            example: Which example.
+            output: Which output, if there are several.
+
+        Raises:
+            ValueError: If there is no such example or output.
+        """
+        return _as_newick(self.root(example, output)) + ";"
+
+    def to_networkx(
+        self, example: int = 0, output: tuple[int, ...] = ()
+    ) -> networkx.DiGraph:
+        """One tree as a directed graph from the root to the leaves.
+
+        Args:
+            example: Which example.
+            output: Which output, if there are several.
+
+        Returns:
+            A graph whose nodes are the spans, with names and figures as attributes.
+
+        Raises:
+            ValueError: If there is no such example or output.
+            ModuleNotFoundError: If networkx is not installed.
+        """
+        import networkx
+
+        graph = networkx.DiGraph()
+        for node in self.root(example, output):
+            figures = {name: getattr(node, name) for name in NODE_FIGURES}
+            graph.add_node(node.span, names=node.names, **figures)
+            graph.add_edges_from((node.span, child.span) for child in node.children)
+        return graph
+
+    def to_shapiq(
+        self, example: int = 0, output: tuple[int, ...] = ()
+    ) -> shapiq.InteractionValues:
+        """Return the leaves of one tree as shapiq's ``InteractionValues`` (index SV).
+
+        shapiq has no index of constituents; :meth:`to_networkx` gives the whole tree.
+
+        Args:
+            example: Which example.
+            output: Which output, if there are several.
+
+        Raises:
+            ValueError: If there is no such example or output.
+            ModuleNotFoundError: If shapiq is not installed.
+        """
+        n = len(self.players)
+        return listed_values(
+            self._pick(self.leaves, example, output),
+            [(p,) for p in range(n)],
+            n,
+            "SV",
+            baseline=float(self._pick(self.info.v_empty, example, output)),
+            budget=None if self.leaf_errors is None else self.n_evaluations,
+        )
+
+    def plot(
+        self,
+        example: int = 0,
+        output: tuple[int, ...] = (),
+        words: Sequence[str] | None = None,
+        ax: Axes | None = None,
+    ) -> tuple[Figure, Axes]:
+        """Draw one tree: the sentence below, merges above it.
+
+        Lines are blue where the two sides work together and vermilion where they work
+        against each other, the stronger the wider; numbers are ``b_between``. Words are
+        shaded by their Shapley values.
+
+        Args:
+            example: Which example.
+            output: Which output, if there are several.
+            words: What to write under each player; ``None`` for their names.
+            ax: Where to draw; ``None`` makes a figure that fits the sentence.
+
+        Returns:
+            The figure and its axes; nothing is shown.
+
+        Raises:
+            ValueError: If there is no such example or output, or not one word per
+                player.
+        """
+        n, root = len(self.players), self.root(example, output)
+        labels = self.players.names if words is None else tuple(words)
+        if not root.span[-1] < len(labels) <= n:
+            bad_value("words", f"{n} texts, one per player", len(labels), "see players")
+        return plot_tree(root, labels, ax)
+
+    def _nested(self, read: Callable[[int, tuple[int, ...]], Any]) -> list[Any]:
+        lead = self.info.v_full.shape
+
+        def walk(index: tuple[int, ...]) -> Any:
+            if len(index) == len(lead):
+                return read(index[0], index[1:])
+            return [walk((*index, i)) for i in range(lead[len(index)])]
+
+        nested: list[Any] = walk(())
+        return nested
+
+
+def _as_dict(node: InteractionNode) -> dict[str, Any]:
+    return {
+        "span": list(node.span),
+        "names": list(node.names),
+        **{name: getattr(node, name) for name in NODE_FIGURES},
+        "std_error": node.std_error,
+        "children": [_as_dict(child) for child in node.children],
+    }
+
+
+def _as_newick(node: InteractionNode) -> str:
+    if not node.children:
+        return "'" + node.names[0].replace("'", "''") + "'"
+    inner = ",".join(_as_newick(child) for child in node.children)
+    return f"({inner})'{node.b_between:+.4g}'"
+
+
+def collect_trees(
+    info: ResultInfo, criterion: str, trees: Sequence[Agglomeration]
+) -> InteractionTreeResult:
+    """Lay the merges of many trees out as tensors, padded to n − 1 merges.
+
+    Args:
+        info: What all results share.
+        criterion: Which figure decided the merges.
+        trees: One per row of the flattened lead dimensions ``(batch, *outputs)``.
+    """
+    n = len(info.players)
+    merges = torch.zeros(len(trees), n - 1, 2, dtype=torch.int64)
+    # Estimates first, standard errors second.
+    figures = torch.full((2, len(trees), n - 1, len(FIGURES)), torch.nan).double()
+    leaves = torch.zeros(2, len(trees), n, dtype=torch.float64)
+    for row, tree in enumerate(trees):
+        players = list(tree.players)
+        leaves[0, row, players] = leaves.new_tensor(tree.values)
+        if tree.std_error is not None:
+            leaves[1, row, players] = leaves.new_tensor(tree.std_error)
+        for k, merge in enumerate(tree.merges):
+            merges[row, k] = torch.tensor([merge.left, merge.right])
+            for which, values in enumerate((merge.figures, merge.std_error)):
+                if values is not None:
+                    known = [values[name] for name in FIGURES]
+                    figures[which, row, k] = figures.new_tensor(known)
+    sampled = trees[0].std_error is not None
+
+    def shaped(tensor: Tensor) -> Tensor:
+        return tensor.unflatten(0, info.v_full.shape).to(info.v_full.device)
+
+    return InteractionTreeResult(
+        info=info,
+        criterion=criterion,
+        leaves=shaped(leaves[0]),
+        merges=shaped(merges),
+        figures=shaped(figures[0]),
+        leaf_errors=shaped(leaves[1]) if sampled else None,
+        figure_errors=shaped(figures[1]) if sampled else None,
+    )
