@@ -8,6 +8,12 @@ from captum_interactions.games.layers import (
     split_at_layer,
 )
 from captum_interactions.games.masking import BaselineSet
+from captum_interactions.games.providers import (
+    CaptumProvider,
+    HTTPProvider,
+    LocalProvider,
+    Provider,
+)
 from captum_interactions.games.table_game import Game, TableGame
 from captum_interactions.games.value_functions import (
     ValueFunction,
@@ -29,6 +35,10 @@ __all__ = [
     "log_prob",
     "prob",
     "margin",
+    "Provider",
+    "LocalProvider",
+    "HTTPProvider",
+    "CaptumProvider",
     "SplitForward",
     "split_at_layer",
     "module_name",
