@@ -1,0 +1,151 @@
+r"""What a kernel prior and evaluated pairs of coalitions imply, for one game.
+
+Everything here is linear in v. A linear functional L has a = L k(·, T) for the
+evaluated T, mean a'K⁻¹v and variance σ²(L L'k − a'K⁻¹a); with complements the system
+splits, and a splits into its half sum and half difference over each pair (see
+:mod:`~captum_interactions.estimators._kernel_prior`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from captum_interactions.estimators._kernel_prior import KernelPrior
+
+__all__ = ["KernelPosterior", "solve"]
+
+# Pairs of coalitions that are left out in turn to measure σ and R²: their mean square
+# is known to a few percent, and more would cost as much as the factors themselves.
+_LEFT_OUT = 512
+# Factors start at the fitted nugget and take ten times more until they are finite.
+_NUGGET_TRIES = 12
+# Relative rounding of a variance that should be zero.
+_ROUNDING = 1e-11
+
+
+@dataclass(frozen=True)
+class KernelPosterior:
+    """Factors and weights of one game, in units of its standardised values.
+
+    Attributes:
+        prior: Its prior, one row.
+        signs: One coalition of each pair as ±1, ``(h, n)``.
+        factors: Lower Cholesky factors of the even and the odd covariance.
+        weights: Even and odd weights K⁻¹v, ``(h,)`` each.
+        deviations: σ of the even and of the odd part.
+        left_out: R² of pairs predicted from all the others.
+    """
+
+    prior: KernelPrior
+    signs: Tensor
+    factors: tuple[Tensor, Tensor]
+    weights: tuple[Tensor, Tensor]
+    deviations: tuple[Tensor, Tensor]
+    left_out: Tensor
+
+    def full_weights(self) -> tuple[Tensor, Tensor]:
+        """Weights of the coalitions and of their complements."""
+        even, odd = self.weights
+        return (even + odd) / 2, (even - odd) / 2
+
+    def explained(
+        self, even: Tensor | None, odd: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """a'K⁻¹a of functionals ``(K, h)``, even and odd part."""
+        out = []
+        for part, factor in zip((even, odd), self.factors, strict=True):
+            if part is None:
+                out.append(factor.new_zeros(()))
+            else:
+                solved = torch.linalg.solve_triangular(factor, part.mT, upper=False)
+                out.append(solved.square().sum(0))
+        return out[0], out[1]
+
+    def error(
+        self,
+        prior: tuple[Tensor, Tensor],
+        even: Tensor | None,
+        odd: Tensor | None,
+    ) -> Tensor:
+        """Standard errors of functionals from their prior variances and a-vectors."""
+        explained = self.explained(even, odd)
+        variance = torch.zeros_like(explained[0] + explained[1] + prior[0] + prior[1])
+        for before, known, sigma in zip(prior, explained, self.deviations, strict=True):
+            left = before - known
+            # What evaluated values fix is known up to rounding, and that is no error.
+            left = torch.where(left > _ROUNDING * before, left, 0.0)
+            variance = variance + sigma**2 * left
+        return variance.sqrt()
+
+
+def solve(
+    prior: KernelPrior,
+    signs: Tensor,  # (h, n) of ±1
+    even: Tensor,  # (h,)
+    odd: Tensor,  # (h,)
+    measured: Tensor,
+) -> KernelPosterior:
+    """Factor the two covariances and solve for the weights.
+
+    Args:
+        prior: The prior of this game, one row.
+        signs: One coalition of each pair as ±1, ``(h, n)``.
+        even: Half sums of the two values of each pair, standardised, ``(h,)``.
+        odd: Half differences, ``(h,)``.
+        measured: Which pairs are left out to measure σ and R², ``(k,)`` indices in
+            random order; 512 of them do.
+    """
+    blocks = prior.blocks(signs, signs)
+    chosen = measured[:_LEFT_OUT]
+    factors, weights, deviations, residuals = [], [], [], []
+    likelihood = even.new_zeros(())
+    for block, values in zip(blocks, (even, odd), strict=True):
+        factor = _factor(block[0], prior.nugget / 2)
+        weight = torch.cholesky_solve(values[:, None], factor)[:, 0]
+        likelihood = likelihood + (values * weight).sum().clamp(min=0) / (2 * len(even))
+        precision = _precision_diagonal(factor, chosen)
+        left_out = weight[chosen] / precision
+        residuals.append(left_out)
+        deviations.append((weight[chosen] * left_out).sum() / max(1, len(chosen)))
+        factors.append(factor)
+        weights.append(weight)
+    # Under a prior that is somewhat wrong either estimate can come out too small.
+    sigma = [torch.maximum(d, likelihood).sqrt() for d in deviations]
+    return KernelPosterior(
+        prior,
+        signs,
+        (factors[0], factors[1]),
+        (weights[0], weights[1]),
+        (sigma[0], sigma[1]),
+        _share(even[chosen], odd[chosen], residuals),
+    )
+
+
+def _factor(block: Tensor, nugget: Tensor) -> Tensor:
+    block.diagonal().add_(nugget)
+    for _ in range(_NUGGET_TRIES):
+        factor, info = torch.linalg.cholesky_ex(block)
+        if int(info) == 0:
+            return factor
+        block.diagonal().add_(9 * nugget)
+        nugget = 10 * nugget
+    return torch.linalg.cholesky(block)
+
+
+def _precision_diagonal(factor: Tensor, chosen: Tensor) -> Tensor:
+    """Diagonal of K⁻¹ at some places."""
+    if 3 * len(chosen) > len(factor):
+        return torch.cholesky_inverse(factor).diagonal()[chosen]
+    units = factor.new_zeros(len(factor), len(chosen))
+    units[chosen, torch.arange(len(chosen), device=factor.device)] = 1.0
+    return torch.linalg.solve_triangular(factor, units, upper=False).square().sum(0)
+
+
+def _share(even: Tensor, odd: Tensor, residuals: list[Tensor]) -> Tensor:
+    """1 − residual/total over the values that were left out."""
+    rest = residuals[0].square().sum() + residuals[1].square().sum()
+    total = (even - even.sum() / max(1, len(even))).square().sum() + odd.square().sum()
+    return torch.where(total > 0, 1 - rest / total, 1.0)
