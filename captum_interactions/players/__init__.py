@@ -3,12 +3,15 @@
 from captum_interactions.players.grids import grid_mask
 from captum_interactions.players.pairs import grid_pairs, neighbor_pairs, random_pairs
 from captum_interactions.players.players import Players
+from captum_interactions.players.prompt import PromptPiece, PromptPlayers
 from captum_interactions.players.text import TextPlayers, text_players
 
 __all__ = [
     "Players",
     "TextPlayers",
     "text_players",
+    "PromptPlayers",
+    "PromptPiece",
     "grid_mask",
     "grid_pairs",
     "neighbor_pairs",

@@ -1,0 +1,525 @@
+"""The game a language model plays on a prompt: how likely is the response?"""
+
+from __future__ import annotations
+
+import warnings
+from array import array
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from captum_interactions._captum import progress_bar
+from captum_interactions._checks import (
+    bad_type,
+    bad_value,
+    check_enumerable,
+    check_positive_int,
+)
+from captum_interactions.functional.coalitions import all_masks
+from captum_interactions.games._language_model import is_encoder_decoder
+from captum_interactions.games._prompt_cost import PromptCost, row_tokens, tree_tokens
+from captum_interactions.games._prompt_evaluation import Path, evaluation_of
+from captum_interactions.games._responses import Reading, Responses, encoded_target
+from captum_interactions.games.arguments import warn_if_training
+from captum_interactions.players import Players, PromptPlayers
+
+__all__ = ["PromptCost", "PromptGame", "PromptOutput"]
+
+# What keys and values may take: at 46 KB a token (135M parameters, float32) 64 nodes
+# side by side of 12 segments of 14 tokens need 480 MB, 32 need 240.
+_CACHE_BYTES = 256 << 20
+
+
+class PromptGame:
+    """Log-probability of a response, of the prompt that a coalition leaves over.
+
+    v(S) = Σ_t log p(y_t | row of S, y_1 … y_{t−1}): absent pieces are not in the prompt
+    at all. Outputs are the sum of the response and every token of it; of several
+    responses, the sum of each; of two with ``contrast``, their difference alone. Other
+    outputs (:meth:`sequence`, :meth:`token`, :meth:`span`) are read from the same
+    evaluations, which are kept by token row.
+
+    Beginnings that coalitions share are evaluated once, in memory that is bounded by
+    ``cache_bytes``; the response's logits are computed only where they are read. Two
+    coalitions are first evaluated row by row: a model that does not give the same
+    values with shared beginnings, or in batches, is evaluated in batches, or row by
+    row.
+
+    Args:
+        model: A causal or encoder–decoder model of transformers (or a module from
+            ``input_ids`` to logits), or a provider with ``log_probs(requests)``.
+        tokenizer: The tokenizer that the players were cut by.
+        players: The prompt.
+        target: The response as text or token ids; several responses as a list of texts;
+            None lets the model answer, greedily.
+        contrast: Explain log p of the first response minus that of the second.
+        attr_target: ``"log_prob"`` in nats, or ``"prob"``.
+        path: ``"auto"``, or how rows are evaluated: ``"tree"`` shares beginnings,
+            ``"batches"`` pads rows of similar length, ``"rows"`` one by one.
+        cache_bytes: What keys and values of shared beginnings may take, and those of
+            one batch.
+        width: Beginnings evaluated side by side; None fills ``cache_bytes``.
+        max_new_tokens: Length of the model's own answer, at most.
+        show_progress: Show a bar that counts rows.
+
+    Attributes:
+        prompt: The prompt's players.
+        players: The same, as other games have them.
+        output_tokens: The tokens of the response.
+        output_names: One name per output.
+        n_evaluations: Distinct coalitions evaluated so far.
+        value_dtype: Floating dtype of the model.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If the response has no token, there is no fixed token before it, or
+            an argument is out of range; always before the first forward pass. Later, if
+            a value is not finite.
+
+    Example:
+        >>> class Bigram(torch.nn.Module):  # likes what follows its last token
+        ...     def forward(self, input_ids):
+        ...         return torch.nn.functional.one_hot(input_ids + 1, 9).float()
+        >>> players = PromptPlayers.from_ids([[1], [4], [5]], [None, 0, 1])
+        >>> game = PromptGame(Bigram(), None, players, target=[5])
+        >>> game.sequence().table().exp().mul(100).round().tolist()
+        [[10.0, 25.0, 10.0, 10.0]]
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        players: PromptPlayers,
+        target: str | Sequence[int] | Sequence[str] | Tensor | None = None,
+        *,
+        contrast: bool = False,
+        attr_target: Literal["log_prob", "prob"] = "log_prob",
+        path: Path = "auto",
+        cache_bytes: int = _CACHE_BYTES,
+        width: int | None = None,
+        max_new_tokens: int = 25,
+        show_progress: bool = False,
+    ) -> None:
+        local = isinstance(model, nn.Module)
+        if not local and not callable(getattr(model, "log_probs", None)):
+            bad_type(
+                "model", "a torch module or a provider", model, "it has no `log_probs`"
+            )
+        if not isinstance(players, PromptPlayers):
+            bad_type("players", "PromptPlayers", players, "make them of the prompt")
+        for name, value, allowed in (
+            ("attr_target", attr_target, ("log_prob", "prob")),
+            ("path", path, get_args(Path)),
+        ):
+            if value not in allowed:
+                bad_value(name, f"one of {allowed}", repr(value), "pick one")
+        check_positive_int("cache_bytes", cache_bytes, "try 256 << 20")
+        check_positive_int("max_new_tokens", max_new_tokens, "25 is Captum's")
+        if width is not None:
+            check_positive_int("width", width, "or None to fill `cache_bytes`")
+        if path == "tree" and players.render is not None:
+            bad_value("path", "'batches' here", "'tree'", "rows share no tokens")
+        self._check_beginning(model, players)
+        if local:
+            warn_if_training(model)
+        self.prompt = players
+        self.players = Players(
+            ids=tuple(range(len(players))),
+            names=players.names,
+            masks=(torch.arange(len(players))[None],),
+        )
+        self._tokenizer = tokenizer
+        self.responses = self._responses(
+            model, target, contrast, attr_target, max_new_tokens
+        )
+        self._evaluation = evaluation_of(
+            model, players, self.responses.ids, path, cache_bytes, width
+        )
+        self._show_progress = show_progress
+        self._known: dict[bytes, Tensor] = {}
+        self._rows: dict[bytes, bytes] = {}
+
+    def __repr__(self) -> str:
+        return (
+            f"PromptGame({self.n_players} players, response "
+            f"{self.output_names[0]!r}, {self.n_evaluations} coalitions evaluated)"
+        )
+
+    @property
+    def n_players(self) -> int:
+        """The number of players n."""
+        return len(self.prompt)
+
+    @property
+    def batch_size(self) -> int:
+        """One: the prompt."""
+        return 1
+
+    @property
+    def value_dtype(self) -> torch.dtype:
+        """Floating dtype of the model, at least float32."""
+        return torch.promote_types(self._evaluation.dtype, torch.float32)
+
+    @property
+    def n_evaluations(self) -> int:
+        """Distinct coalitions evaluated so far."""
+        return len(self._rows)
+
+    @property
+    def n_forwards(self) -> int:
+        """Forward passes, or requests, so far; those of the first check apart."""
+        return self._evaluation.n_forwards
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens evaluated so far, padding and the first check apart."""
+        return self._evaluation.n_tokens
+
+    @property
+    def output_tokens(self) -> tuple[str, ...]:
+        """The tokens of the response, as text."""
+        return self.responses.tokens
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """One name per output."""
+        return self.responses.names
+
+    def __call__(
+        self,
+        masks: Tensor,  # (C, n) bool, or (1, C, n)
+    ) -> Tensor:
+        """Evaluate some coalitions; those evaluated before cost nothing.
+
+        Args:
+            masks: Coalitions, True = present.
+
+        Returns:
+            v(S), ``(1, outputs, C)``; of a contrast ``(1, C)``. float64, on the CPU.
+
+        Raises:
+            TypeError: If ``masks`` is not boolean.
+            ValueError: If its shape does not fit, or a value is not finite.
+        """
+        return self.responses.outputs(self._log_probs(masks))[None]
+
+    def table(self) -> Tensor:
+        """Evaluate all 2**n coalitions.
+
+        Returns:
+            v(S), ``(1, outputs, 2**n)``; of a contrast ``(1, 2**n)``.
+
+        Raises:
+            ValueError: If there are too many players to enumerate, or a value is not
+                finite.
+        """
+        check_enumerable(self.n_players)
+        return self(all_masks(self.n_players))
+
+    def sequence(self) -> PromptOutput:
+        """Return the game of the whole response, or of the contrast, alone."""
+        return PromptOutput(self, self.output_names[0], self.responses.sequence())
+
+    def token(self, token: int | str) -> PromptOutput:
+        """Return the game of one token of the response.
+
+        Args:
+            token: Its position, or its text.
+
+        Raises:
+            ValueError: If there is no such token, or the text comes twice.
+        """
+        place = self.responses.place(token)
+        reading = self.responses.span(0, place, place + 1)
+        return PromptOutput(self, self.output_tokens[place], reading)
+
+    def span(self, start: int, stop: int) -> PromptOutput:
+        """Return the game of the response tokens ``start..stop`` together.
+
+        Args:
+            start: Position of the first.
+            stop: Position after the last.
+
+        Raises:
+            ValueError: If there is no token between them.
+        """
+        count = len(self.output_tokens)
+        if not 0 <= start < stop <= count:
+            bad_value(
+                "start, stop",
+                f"0 ≤ start < stop ≤ {count}",
+                (start, stop),
+                "tokens of the response count from 0",
+            )
+        name = "".join(self.output_tokens[start:stop])
+        return PromptOutput(self, name, self.responses.span(0, start, stop))
+
+    def cost(self, masks: Tensor | None = None) -> PromptCost:
+        """Say what an evaluation costs, without evaluating.
+
+        Args:
+            masks: Coalitions ``(C, n)``; None for all 2**n.
+
+        Returns:
+            Rows and tokens. Of coalitions that were evaluated, or come twice, or make
+            the same row, only one counts; of all 2**n, all that were not evaluated.
+        """
+        pieces, ids = self.prompt.pieces, self.responses.ids
+        if self.prompt.render is not None:
+            chosen = all_masks(self.n_players) if masks is None else masks
+            missing, _ = self._missing(chosen)
+            rows = [len(self.prompt.row(mask)) for mask in missing]
+            tokens = sum(rows) + len(rows) * (len(ids[0]) - 1)
+            return PromptCost(len(rows), tokens, tokens)
+        if masks is None and not self._rows:
+            return PromptCost(
+                1 << self.n_players,
+                row_tokens(pieces, None, ids),
+                tree_tokens(pieces, None, ids),
+            )
+        missing, _ = self._missing(all_masks(self.n_players) if masks is None else masks)
+        if not len(missing):
+            return PromptCost(0, 0, 0)
+        return PromptCost(
+            len(missing),
+            row_tokens(pieces, missing, ids),
+            tree_tokens(pieces, missing, ids),
+        )
+
+    def _missing(self, masks: Tensor) -> tuple[Tensor, list[bytes]]:
+        """Coalitions whose rows are new, and the key of each."""
+        keys: dict[bytes, int] = {}
+        for k, mask in enumerate(masks):
+            key = self._rows.get(_packed(mask)) or _key(self.prompt.row(mask))
+            if key not in self._known:
+                keys.setdefault(key, k)
+        return masks[list(keys.values())], list(keys)
+
+    def _log_probs(self, masks: Tensor) -> Tensor:  # (C, Σ r)
+        masks = self._checked(masks)
+        rows = {_packed(mask): mask for mask in masks}
+        new = {
+            packed: _key(self.prompt.row(mask))
+            for packed, mask in rows.items()
+            if packed not in self._rows
+        }
+        todo: dict[bytes, Tensor] = {}
+        for packed, key in new.items():
+            if key not in self._known:
+                todo.setdefault(key, rows[packed])
+        if todo:
+            missing = torch.stack(list(todo.values()))
+            with progress_bar(self._show_progress, "PromptGame", len(missing)) as bar:
+                values = self._evaluation.log_probs(missing, bar.update)
+            self._check_finite(values, missing)
+            self._known.update(zip(todo, values, strict=True))
+        self._rows.update(new)
+        return torch.stack([self._known[self._rows[_packed(m)]] for m in masks])
+
+    def _checked(self, masks: Tensor) -> Tensor:
+        if not isinstance(masks, Tensor) or masks.dtype != torch.bool:
+            received = masks.dtype if isinstance(masks, Tensor) else masks
+            bad_type(
+                "masks", "a boolean tensor", received, "True marks present players"
+            )
+        n = self.n_players
+        if masks.dim() == 3 and masks.shape[0] == 1:
+            masks = masks[0]
+        if masks.dim() != 2 or masks.shape[1] != n or not len(masks):
+            bad_value(
+                "masks",
+                f"of shape (C, {n}) or (1, C, {n})",
+                f"shape {tuple(masks.shape)}",
+                "give each coalition one entry per player",
+            )
+        return masks.cpu()
+
+    def _check_finite(self, values: Tensor, masks: Tensor) -> None:
+        bad = (~torch.isfinite(values)).any(1).nonzero()[:, 0]
+        if len(bad):
+            members = tuple(masks[bad[0]].nonzero()[:, 0].tolist())
+            raise ValueError(
+                f"the model must return finite log-probabilities, got NaN or infinity "
+                f"on {len(bad)} of {len(values)} coalitions, first on the one that "
+                f"keeps players {members}; evaluate in float32, or check the model"
+            )
+
+    @staticmethod
+    def _check_beginning(model: Any, players: PromptPlayers) -> None:
+        """Refuse prompts of which a coalition leaves nothing to predict from."""
+        if is_encoder_decoder(model) or players.render is not None:
+            return
+        if not any(p.ids for p in players.pieces if p.owner is None):
+            bad_value(
+                "players",
+                "with a fixed token before the response",
+                "a prompt all of whose tokens belong to players",
+                "the empty coalition predicts from nothing; give a header or a footer, "
+                "or put the beginning-of-text token in front by bos=True",
+            )
+
+    def _responses(
+        self,
+        model: Any,
+        target: Any,
+        contrast: bool,
+        attr_target: str,
+        max_new_tokens: int,
+    ) -> Responses:
+        several = (
+            isinstance(target, (list, tuple))
+            and len(target) > 0
+            and not all(isinstance(t, int) for t in target)
+        )
+        targets = list(target) if several else [target]
+        if contrast and len(targets) != 2:
+            bad_value(
+                "target", "two responses to contrast", len(targets), "give a list of two"
+            )
+        if targets == [None]:
+            ids = [self._answer(model, max_new_tokens)]
+        else:
+            ids = [encoded_target(self._tokenizer, t) for t in targets]
+            self._warn_of_moved_border(model, targets)
+        decode = self._decode
+        return Responses(
+            ids=tuple(ids),
+            texts=tuple(
+                t if isinstance(t, str) else decode(i)
+                for t, i in zip(targets, ids, strict=True)
+            ),
+            tokens=tuple(decode([token]) for token in ids[0]),
+            contrast=contrast,
+            probability=attr_target == "prob",
+        )
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        if self._tokenizer is None:
+            return " ".join(map(str, ids))
+        return str(self._tokenizer.decode(list(ids)))
+
+    def _answer(self, model: Any, max_new_tokens: int) -> tuple[int, ...]:
+        """Let the model answer the full prompt, greedily."""
+        if not callable(getattr(model, "generate", None)):
+            bad_value(
+                "target",
+                "given for a model that can't generate",
+                "None",
+                "pass the response to explain",
+            )
+        row = self.prompt.row([True] * self.n_players)
+        two_parts = is_encoder_decoder(model)
+        if two_parts:
+            row += self.prompt.ending
+        device = next(model.parameters()).device
+        ids = torch.tensor([row], device=device)
+        pad = getattr(self._tokenizer, "pad_token_id", None)
+        end = getattr(self._tokenizer, "eos_token_id", None)
+        with torch.no_grad():
+            output = model.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=max_new_tokens,
+                do_sample=False,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+                pad_token_id=end if pad is None else pad,
+            )[0].tolist()
+        answer = output[1:] if two_parts else output[len(row) :]
+        # How a turn ends is the template's business, not what was said.
+        special = set(getattr(self._tokenizer, "all_special_ids", ()))
+        while answer and answer[-1] in special:
+            answer.pop()
+        if not answer:
+            bad_value(
+                "target",
+                "given here",
+                "None",
+                "the model's own answer to the full prompt is empty",
+            )
+        return tuple(answer)
+
+    def _warn_of_moved_border(self, model: Any, targets: Sequence[Any]) -> None:
+        """Warn where the tokenizer would join the prompt's end and the response."""
+        if self._tokenizer is None or is_encoder_decoder(model):
+            return
+        full = self.prompt.text([True] * self.n_players)
+        row = list(self.prompt.row([True] * self.n_players))
+        for target in targets:
+            if not isinstance(target, str):
+                continue
+            response = list(encoded_target(self._tokenizer, target))
+            joined = self._tokenizer(full + target, add_special_tokens=False)
+            if joined["input_ids"][-len(response) :] != response:
+                warnings.warn(
+                    f"the tokenizer splits {target!r} otherwise after this prompt, so "
+                    "that the model may never have seen these tokens there; a response "
+                    "that follows a prompt without a blank usually begins with one",
+                    UserWarning,
+                    stacklevel=5,
+                )
+
+
+class PromptOutput:
+    """One output of a :class:`PromptGame` as a game of its own.
+
+    It shares the other's evaluations.
+
+    Attributes:
+        game: The game of all outputs.
+        name: What the output is.
+    """
+
+    def __init__(self, game: PromptGame, name: str, reading: Reading) -> None:
+        self.game = game
+        self.name = name
+        self._reading = reading
+
+    def __repr__(self) -> str:
+        return f"PromptOutput({self.name!r} of {self.game!r})"
+
+    @property
+    def players(self) -> Players:
+        """The players."""
+        return self.game.players
+
+    @property
+    def n_players(self) -> int:
+        """The number of players n."""
+        return self.game.n_players
+
+    @property
+    def batch_size(self) -> int:
+        """One: the prompt."""
+        return 1
+
+    @property
+    def value_dtype(self) -> torch.dtype:
+        """Floating dtype of the model."""
+        return self.game.value_dtype
+
+    @property
+    def n_evaluations(self) -> int:
+        """Distinct coalitions evaluated so far, for any output."""
+        return self.game.n_evaluations
+
+    def __call__(self, masks: Tensor) -> Tensor:
+        """Evaluate some coalitions ``(C, n)``: v(S), ``(1, C)``."""
+        return self._reading(self.game._log_probs(masks))[None]
+
+    def table(self) -> Tensor:
+        """Evaluate all 2**n coalitions: v(S), ``(1, 2**n)``."""
+        check_enumerable(self.n_players)
+        return self(all_masks(self.n_players))
+
+
+def _packed(mask: Tensor) -> bytes:
+    return bytes(mask.tolist())
+
+
+def _key(row: Sequence[int]) -> bytes:
+    return array("q", row).tobytes()

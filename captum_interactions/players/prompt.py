@@ -1,0 +1,608 @@
+"""Pieces of a prompt as players: an absent piece is not in the prompt at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+from torch import Tensor
+
+from captum_interactions._checks import bad_type, bad_value
+from captum_interactions.players._prompt_text import (
+    PromptPiece,
+    Span,
+    chat_spans,
+    chat_text,
+    cut,
+    found_spans,
+    level_spans,
+    shown,
+    template_spans,
+    token_spans,
+)
+
+__all__ = ["PromptPlayers"]
+
+Level = Literal["words", "sentences", "tokens"]
+ChatPlayers = Literal["content", "turns"]
+
+
+@dataclass(frozen=True)
+class PromptPlayers:
+    """A prompt cut into players and fixed pieces.
+
+    The full prompt is tokenized once and cut; a coalition only ever leaves tokens out,
+    so that the row of all players is exactly what the tokenizer makes of the prompt.
+    Fixed pieces (headers, separators, chat markers, the question) are nobody's and
+    always there. Make one by :meth:`from_segments`, :meth:`from_template`,
+    :meth:`from_chat`, :meth:`from_text`, :meth:`from_captum` or :meth:`from_ids`.
+
+    Attributes:
+        pieces: Token ids and owner of each piece, in order.
+        names: One name per player; labels, which may repeat.
+        tokenizer: What cut the text, and turns ids to text again.
+        ending: Token ids that the tokenizer puts after a text; only encoders and
+            encoder–decoders see them.
+        render: Writes the prompt of a coalition where it can't be made of pieces (a
+            template that is a function); every coalition is then tokenized anew.
+
+    Example:
+        >>> from captum_interactions.players import PromptPlayers
+        >>> players = PromptPlayers.from_ids([[1], [7, 8], [9], [2]], [None, 0, 1, None])
+        >>> players.n_players, players.row([True, False])
+        (2, (1, 7, 8, 2))
+    """
+
+    pieces: tuple[PromptPiece, ...] = field(repr=False)
+    names: tuple[str, ...]
+    tokenizer: Any = field(default=None, repr=False, compare=False)
+    ending: tuple[int, ...] = field(default=(), repr=False)
+    render: Callable[[Sequence[bool]], str] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            bad_value("players", "one player at least", "none", "name a segment")
+        if self.render is not None:
+            return
+        owned = {piece.owner for piece in self.pieces if piece.ids or piece.absent}
+        for player, name in enumerate(self.names):
+            if player not in owned:
+                bad_value(
+                    "segments",
+                    "of at least one token each",
+                    f"player {player} ({name!r}) without any",
+                    "a player without tokens changes nothing; leave it out, or merge "
+                    "it with its neighbor",
+                )
+
+    @property
+    def n_players(self) -> int:
+        """The number of players n."""
+        return len(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def row(self, mask: Tensor | Sequence[bool]) -> tuple[int, ...]:
+        """Return the token ids that the model is shown.
+
+        Args:
+            mask: Who is present, ``(n,)``.
+
+        Raises:
+            ValueError: If the mask does not have one entry per player.
+        """
+        present = self._present(mask)
+        if self.render is not None:
+            encoding = self.tokenizer(self.render(present))
+            return tuple(int(i) for i in encoding["input_ids"])
+        return tuple(
+            token
+            for piece in self.pieces
+            for token in (
+                piece.ids
+                if piece.owner is None or present[piece.owner]
+                else piece.absent
+            )
+        )
+
+    def text(self, mask: Tensor | Sequence[bool]) -> str:
+        """Return what the model is shown, as text.
+
+        Args:
+            mask: Who is present, ``(n,)``.
+
+        Raises:
+            ValueError: If the mask does not have one entry per player, or the players
+                were made without a tokenizer.
+        """
+        if self.tokenizer is None:
+            bad_value("tokenizer", "known", "None", "pass it to `from_ids`")
+        return str(self.tokenizer.decode(list(self.row(mask))))
+
+    def merge(
+        self, *groups: Sequence[int | str], names: Sequence[str] | None = None
+    ) -> PromptPlayers:
+        """Make one player of several, which then come and go together.
+
+        Args:
+            *groups: The players of each new one, by index or name.
+            names: A name for each group; None joins the old ones.
+
+        Returns:
+            The players; a group stands where its first member stood.
+
+        Raises:
+            ValueError: If there is no such player, or one is in two groups.
+        """
+        members = [[self._index(player) for player in group] for group in groups]
+        flat = [player for group in members for player in group]
+        if len(set(flat)) != len(flat) or not all(members):
+            bad_value(
+                "groups", "apart from each other, not empty", groups, "list each once"
+            )
+        leader = {player: group[0] for group in members for player in group}
+        labels = list(self.names)
+        for number, group in enumerate(members):
+            joined = " + ".join(self.names[player] for player in group)
+            labels[group[0]] = joined if names is None else names[number]
+        return self._renumbered(
+            [leader.get(player, player) for player in range(len(self))], labels
+        )
+
+    def hold(self, *players: int | str) -> PromptPlayers:
+        """Make some players fixed: always there, nobody's.
+
+        Args:
+            *players: Which, by index or name; a name holds all that bear it.
+
+        Raises:
+            ValueError: If there is no such player.
+        """
+        held = {
+            index
+            for player in players
+            for index in (
+                [i for i, name in enumerate(self.names) if name == player]
+                or [self._index(player)]
+            )
+        }
+        return self._renumbered(
+            [None if player in held else player for player in range(len(self))],
+            self.names,
+        )
+
+    def named(self, names: Sequence[str]) -> PromptPlayers:
+        """Return the same players under other names.
+
+        Raises:
+            ValueError: If there is not one name per player.
+        """
+        if isinstance(names, str) or len(names) != len(self):
+            bad_value(
+                "names", f"{len(self)} names, one per player", names, "name them all"
+            )
+        return replace(self, names=tuple(map(str, names)))
+
+    def retokenized(self) -> PromptPlayers:
+        """Return the same players where each coalition's text is tokenized anew.
+
+        Token borders may then move from coalition to coalition, and nothing can be
+        shared between them; compare ``row`` to see how many differ.
+        """
+        if self.render is not None:
+            return self
+        pieces = self.pieces
+
+        def render(present: Sequence[bool]) -> str:
+            return "".join(
+                p.text if p.owner is None or present[p.owner] else p.absent_text
+                for p in pieces
+            )
+
+        return replace(self, render=render)
+
+    @classmethod
+    def from_ids(
+        cls,
+        pieces: Sequence[Sequence[int]],
+        owners: Sequence[int | None],
+        names: Sequence[str] | None = None,
+        tokenizer: Any = None,
+    ) -> PromptPlayers:
+        """Take pieces that are token ids already.
+
+        Args:
+            pieces: Token ids of each piece, in order.
+            owners: The player 0..n−1 of each piece, None where nobody's.
+            names: One name per player; None numbers them.
+            tokenizer: Needed by :meth:`text` only.
+
+        Raises:
+            ValueError: If there is not one owner per piece, owners are not 0..n−1, or a
+                player has no token.
+        """
+        owned = sorted({owner for owner in owners if owner is not None})
+        if len(pieces) != len(owners) or owned != list(range(len(owned))):
+            bad_value(
+                "owners",
+                "one per piece, None or a player numbered from 0 on",
+                list(owners),
+                "number the players 0, 1, 2, …",
+            )
+        made = tuple(
+            PromptPiece(tuple(map(int, ids)), owner, "" if tokenizer is None else
+                  str(tokenizer.decode(list(ids))))
+            for ids, owner in zip(pieces, owners, strict=True)
+        )
+        labels = tuple(map(str, owned)) if names is None else tuple(names)
+        return cls(made, labels[: len(owned)], tokenizer).named(labels)
+
+    @classmethod
+    def from_segments(
+        cls,
+        tokenizer: Any,
+        segments: Sequence[str],
+        header: str = "",
+        footer: str = "",
+        names: Sequence[str] | None = None,
+        bos: bool = False,
+    ) -> PromptPlayers:
+        """Make each segment of a prompt a player.
+
+        The prompt is ``header + "".join(segments) + footer``: blanks and line ends are
+        part of the segments.
+
+        Args:
+            tokenizer: A fast tokenizer of Hugging Face.
+            segments: The texts of the players, in order.
+            header: What comes before and is always there.
+            footer: What comes after and is always there.
+            names: One name per player; None takes their texts.
+            bos: Put the beginning-of-text token in front, where the tokenizer itself
+                does not.
+
+        Raises:
+            ValueError: If a segment is empty or gets no token, or the tokenizer does
+                not know where its tokens lie.
+        """
+        if isinstance(segments, str) or not all(segments) or not len(segments):
+            bad_value(
+                "segments",
+                "a list of texts that are not empty",
+                repr(segments),
+                "leave empty ones out",
+            )
+        text, spans = header, []
+        for number, segment in enumerate(segments):
+            spans.append(Span(len(text), len(text) + len(segment), number))
+            text += segment
+        return cls._of(tokenizer, text + footer, spans, list(segments), names, bos)
+
+    @classmethod
+    def from_template(
+        cls,
+        tokenizer: Any,
+        template: str | Callable[..., str],
+        values: Mapping[str, str] | Sequence[str],
+        absent: Mapping[str, str] | Sequence[str] | None = None,
+        names: Sequence[str] | None = None,
+        bos: bool = False,
+    ) -> PromptPlayers:
+        """Make each value of a template a player.
+
+        Args:
+            tokenizer: A fast tokenizer of Hugging Face.
+            template: A format string such as ``"{a} and {b}"``; a field that comes
+                twice is one player. Or a function of the values that returns the
+                prompt: what it writes depends on who is there, so that each coalition
+                is tokenized by itself.
+            values: The text of each field, by key or in order.
+            absent: What replaces each value where it is absent; None for nothing.
+            names: One name per player; None takes their texts.
+            bos: Put the beginning-of-text token in front, where the tokenizer itself
+                does not.
+
+        Raises:
+            ValueError: If template and values don't fit, a value is empty or gets no
+                token, or the tokenizer does not know where its tokens lie.
+        """
+        keys = list(values) if isinstance(values, Mapping) else range(len(values))
+        texts = [values[key] for key in keys]  # type: ignore[index]
+        if not texts or not all(texts):
+            bad_value(
+                "values", "texts that are not empty", repr(values), "leave them out"
+            )
+        replacements = (
+            [""] * len(texts) if absent is None else [absent[key] for key in keys]  # type: ignore[index]
+        )
+        if callable(template):
+            as_keywords = isinstance(values, Mapping)
+
+            def render(present: Sequence[bool]) -> str:
+                chosen = [
+                    text if there else other
+                    for there, text, other in zip(
+                        present, texts, replacements, strict=True
+                    )
+                ]
+                if as_keywords:
+                    return template(**dict(zip(keys, chosen, strict=True)))
+                return template(*chosen)
+
+            players = cls((), tuple(map(shown, texts)), tokenizer, (), render)
+            return players if names is None else players.named(names)
+        text, spans, _ = template_spans(template, values)
+        players = cls._of(tokenizer, text, spans, texts, names, bos)
+        if not any(replacements):
+            return players
+        return players._with_absent(replacements)
+
+    @classmethod
+    def from_text(
+        cls,
+        tokenizer: Any,
+        text: str,
+        level: Level = "words",
+        header: str = "",
+        footer: str = "",
+        segments: Sequence[str] | None = None,
+        fixed: Sequence[str] = (),
+        bos: bool = False,
+    ) -> PromptPlayers:
+        """Make the words, sentences or tokens of a text players.
+
+        Args:
+            tokenizer: A fast tokenizer of Hugging Face.
+            text: The text.
+            level: ``"words"`` (between blanks, punctuation included), ``"sentences"``
+                or ``"tokens"``.
+            header: What comes before and is always there.
+            footer: What comes after and is always there.
+            segments: Passages of the text that are the players instead; all else is
+                fixed.
+            fixed: Passages of the text that are always there, in its order.
+            bos: Put the beginning-of-text token in front, where the tokenizer itself
+                does not.
+
+        Raises:
+            ValueError: If the level is unknown, passages do not occur, there is no
+                player, or the tokenizer does not know where its tokens lie.
+        """
+        if level not in get_args(Level):
+            bad_value("level", f"one of {get_args(Level)}", repr(level), "pick one")
+        if not isinstance(text, str) or not text.strip():
+            bad_value("text", "a text with words", repr(text), "pass the prompt")
+        whole, shift = header + text + footer, len(header)
+        if segments is not None:
+            borders = [s[:2] for s in found_spans(text, segments, "segments")]
+        elif level == "tokens":
+            borders = [
+                (max(a, shift) - shift, b - shift)
+                for a, b in token_spans(tokenizer, whole)
+                if b > shift and a < shift + len(text)
+            ]
+        else:
+            borders = level_spans(text, level)
+            # The blank before a word is its own.
+            ends = [0, *(stop for _, stop in borders)]
+            borders = [(ends[k], stop) for k, (_, stop) in enumerate(borders)]
+        kept = found_spans(text, fixed, "fixed")
+        borders = [
+            (a, b) for a, b in borders if not any(a < s.stop and s.start < b for s in kept)
+        ]
+        spans = [Span(a + shift, b + shift, i) for i, (a, b) in enumerate(borders)]
+        return cls._of(tokenizer, whole, spans, [text[a:b] for a, b in borders], None, bos)
+
+    @classmethod
+    def from_chat(
+        cls,
+        tokenizer: Any,
+        messages: Sequence[Mapping[str, str]],
+        players: ChatPlayers | Sequence[int] = "content",
+        fixed: Sequence[str] = ("system",),
+        add_generation_prompt: bool = True,
+    ) -> PromptPlayers:
+        """Make the messages of a conversation players.
+
+        The chat template is applied once, to all messages: templates write other text
+        for fewer messages, or refuse.
+
+        Args:
+            tokenizer: A fast tokenizer of Hugging Face with a chat template.
+            messages: The conversation, ``{"role": …, "content": …}`` each.
+            players: ``"content"``: what a message says comes and goes, its markers
+                stay; ``"turns"``: markers come and go with it; or the indices of the
+                messages whose content is a player.
+            fixed: Roles whose messages are always there, unless given by index.
+            add_generation_prompt: Write the marker that starts the model's answer.
+
+        Raises:
+            ValueError: If a message is empty, does not occur in what the template
+                writes, or no message is left as a player.
+        """
+        if any(not str(message.get("content", "")).strip() for message in messages):
+            bad_value(
+                "messages", "of some content each", "an empty one", "leave it out"
+            )
+        by_index = not isinstance(players, str)
+        if not by_index and players not in get_args(ChatPlayers):
+            bad_value(
+                "players",
+                f"one of {get_args(ChatPlayers)} or indices",
+                repr(players),
+                "pick one",
+            )
+        text = chat_text(tokenizer, messages, add_generation_prompt)
+        borders = chat_spans(tokenizer, messages, text, turns=players == "turns")
+        chosen = [
+            k
+            for k, message in enumerate(messages)
+            if (k in players if by_index else message["role"] not in fixed)
+        ]
+        spans = [Span(*borders[k], i) for i, k in enumerate(chosen)]
+        texts = [str(messages[k]["content"]) for k in chosen]
+        # The template has written the special tokens already.
+        pieces, _ = cut(tokenizer, text, spans, add_special_tokens=False)
+        return cls(pieces, tuple(map(shown, texts)), tokenizer)
+
+    @classmethod
+    def from_captum(
+        cls, inp: Any, tokenizer: Any, keep_baseline: bool = False
+    ) -> PromptPlayers:
+        """Take Captum's ``TextTemplateInput`` or ``TextTokenInput``.
+
+        Args:
+            inp: The input. Baselines of a template are kept; groups of its mask are
+                numbered as they first appear.
+            tokenizer: A fast tokenizer of Hugging Face.
+            keep_baseline: Show the baseline token of a ``TextTokenInput`` in place of
+                an absent one, as Captum does; otherwise absent tokens are left out.
+
+        Raises:
+            TypeError: If it is another kind of input.
+            ValueError: If its baselines are a function, or its segments get no token.
+        """
+        if hasattr(inp, "itp_tensor"):
+            return cls._from_token_input(inp, tokenizer, keep_baseline)
+        if not hasattr(inp, "template") or not hasattr(inp, "values"):
+            bad_type(
+                "inp",
+                "PromptPlayers, TextTemplateInput or TextTokenInput",
+                inp,
+                "make players of the prompt's text",
+            )
+        if callable(inp.baselines):
+            bad_value(
+                "baselines",
+                "texts",
+                "a function",
+                "a game has one value per coalition; call it once",
+            )
+        texts, absent = list(inp.values), list(inp.baselines)
+        keyed = bool(inp.dict_keys)
+        players = cls.from_template(
+            tokenizer,
+            inp.template,
+            dict(zip(inp.dict_keys, texts, strict=True)) if keyed else texts,
+            dict(zip(inp.dict_keys, absent, strict=True)) if keyed else absent,
+        )
+        if inp.mask is None:
+            return players
+        groups: dict[Any, list[int]] = {}
+        for value, group in enumerate(inp.mask):
+            groups.setdefault(group, []).append(value)
+        return players.merge(*groups.values())
+
+    @classmethod
+    def _from_token_input(
+        cls, inp: Any, tokenizer: Any, keep_baseline: bool
+    ) -> PromptPlayers:
+        ids = inp.inp_tensor[0].tolist()
+        kept = [True] * len(ids) if inp.itp_mask is None else inp.itp_mask[0].tolist()
+        owners, count = [], 0
+        for is_player in kept:
+            owners.append(count if is_player else None)
+            count += bool(is_player)
+        names = [shown(tokenizer.decode([i])) for i, k in zip(ids, kept, strict=True) if k]
+        players = cls.from_ids([[i] for i in ids], owners, names, tokenizer)
+        if not keep_baseline:
+            return players
+        shown_instead = (int(inp.baselines),)
+        return replace(
+            players,
+            pieces=tuple(
+                p if p.owner is None else p._replace(absent=shown_instead)
+                for p in players.pieces
+            ),
+        )
+
+    @classmethod
+    def _of(
+        cls,
+        tokenizer: Any,
+        text: str,
+        spans: Sequence[Span],
+        texts: Sequence[str],
+        names: Sequence[str] | None,
+        bos: bool,
+    ) -> PromptPlayers:
+        """Cut a text, and name the players by their texts."""
+        pieces, ending = cut(tokenizer, text, spans)
+        if bos:
+            first = getattr(tokenizer, "bos_token_id", None)
+            if first is None:
+                bad_value(
+                    "bos",
+                    "False with this tokenizer",
+                    "True",
+                    "it has no beginning-of-text token; give a header",
+                )
+            if not pieces or pieces[0].ids[:1] != (first,):
+                pieces = (PromptPiece((first,), None, str(tokenizer.bos_token)), *pieces)
+        labels = tuple(map(shown, texts))
+        players = cls(pieces, labels, tokenizer, ending)
+        return players if names is None else players.named(names)
+
+    def _with_absent(self, texts: Sequence[str]) -> PromptPlayers:
+        """Give every player a text that replaces it, once for each of its pieces."""
+        ids = [
+            tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+            for text in texts
+        ]
+        pieces = tuple(
+            piece
+            if piece.owner is None
+            else piece._replace(absent=ids[piece.owner], absent_text=texts[piece.owner])
+            for piece in self.pieces
+        )
+        return replace(self, pieces=pieces)
+
+    def _renumbered(
+        self, owners: Sequence[int | None], names: Sequence[str]
+    ) -> PromptPlayers:
+        """Give the pieces of player i to ``owners[i]``, and close the gaps."""
+        kept = sorted({owner for owner in owners if owner is not None})
+        new = [None if o is None else kept.index(o) for o in owners]
+        render = self.render
+        if render is not None:
+            inner = render
+
+            def render(present: Sequence[bool]) -> str:
+                return inner([o is None or present[o] for o in new])
+
+        return replace(
+            self,
+            pieces=tuple(
+                piece
+                if piece.owner is None
+                else piece._replace(owner=new[piece.owner])
+                for piece in self.pieces
+            ),
+            names=tuple(names[player] for player in kept),
+            render=render,
+        )
+
+    def _index(self, player: int | str) -> int:
+        if isinstance(player, str) and player in self.names:
+            return self.names.index(player)
+        if isinstance(player, int) and 0 <= player < len(self):
+            return player
+        bad_value(
+            "player",
+            f"an index in 0..{len(self) - 1} or one of {self.names}",
+            repr(player),
+            "pick one",
+        )
+
+    def _present(self, mask: Tensor | Sequence[bool]) -> list[bool]:
+        present = [bool(there) for there in mask]
+        if len(present) != len(self):
+            bad_value(
+                "mask",
+                f"of {len(self)} entries, one per player",
+                f"{len(present)}",
+                "True marks present players",
+            )
+        return present
