@@ -8,6 +8,11 @@ from captum_interactions.games.layers import (
     split_at_layer,
 )
 from captum_interactions.games.masking import BaselineSet
+from captum_interactions.games.prompt_game import (
+    PromptCost,
+    PromptGame,
+    PromptOutput,
+)
 from captum_interactions.games.providers import (
     CaptumProvider,
     HTTPProvider,
@@ -28,6 +33,9 @@ __all__ = [
     "Game",
     "ModelGame",
     "TableGame",
+    "PromptGame",
+    "PromptOutput",
+    "PromptCost",
     "BaselineSet",
     "ValueFunction",
     "logit",

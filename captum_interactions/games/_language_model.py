@@ -23,7 +23,7 @@ _TOKENS_ON_GPU, _ROWS_ON_GPU = 8192, 256
 class Leaf(NamedTuple):
     """What is left to evaluate of one row, and the slots of what has been."""
 
-    index: int
+    place: int
     path: tuple[int, ...]
     ids: tuple[int, ...]
 
@@ -87,10 +87,8 @@ class KVStore:
         """Return keys and values of paths ``(B, P)``, ``(B, heads, P, dim)`` each."""
         flat = slots.flatten()
         return [
-            tuple(  # type: ignore[misc]
-                stored.index_select(1, flat)
-                .unflatten(1, slots.shape)
-                .transpose(0, 1)
+            tuple(
+                stored.index_select(1, flat).unflatten(1, slots.shape).transpose(0, 1)
                 for stored in layer
             )
             for layer in self._layers
@@ -157,7 +155,8 @@ class LocalModel:
         """Return ``token_bytes``, from one token's pass if nothing was cached yet."""
         if not self.token_bytes:
             counts = self.n_forwards, self.n_tokens
-            self._call([[0]], [0], [], keep=1, want_cache=True, head=False)
+            nothing = torch.zeros(1, 0, dtype=torch.bool)
+            self._call([[0]], nothing, [], keep=1, want_cache=True, head=False)
             self.n_forwards, self.n_tokens = counts
         return self.token_bytes
 
@@ -204,20 +203,28 @@ class LocalModel:
         continued = store is not None and any(len(r) > 1 for r in others)
         rows = [[*leaf.ids, *first[:-1]] for leaf in batch]
         paths = [leaf.path for leaf in batch]
-        logits, layers = self._forward(
+        logits, layers, mask = self._forward(
             rows, paths, store, keep=len(first), want_cache=continued
         )
         parts = [read_log_probs(logits, first)]
-        lengths = [len(leaf.path) + len(leaf.ids) for leaf in batch]
         for response in others:
             if len(response) == 1:
                 parts.append(read_log_probs(logits[:, :1], response))
             elif continued:
-                parts.append(
-                    self._continue(response, logits, layers, lengths, len(first) - 1)
+                end = mask.shape[1] - (len(first) - 1)
+                past = [
+                    (keys[:, :, :end], values[:, :, :end]) for keys, values in layers
+                ]
+                rest, _, _ = self._call(
+                    [response[:-1]] * len(batch),
+                    mask[:, :end],
+                    past,
+                    keep=len(response) - 1,
                 )
+                parts.append(read_log_probs(logits[:, :1], response[:1]))
+                parts.append(read_log_probs(rest, response[1:]))
             else:
-                again, _ = self._forward(
+                again, _, _ = self._forward(
                     [[*leaf.ids, *response[:-1]] for leaf in batch],
                     paths,
                     store,
@@ -225,23 +232,6 @@ class LocalModel:
                 )
                 parts.append(read_log_probs(again, response))
         return torch.cat(parts, 1).double().cpu()
-
-    def _continue(
-        self,
-        response: list[int],
-        logits: Tensor,
-        layers: list[tuple[Tensor, Tensor]],
-        lengths: list[int],
-        surplus: int,
-    ) -> Tensor:
-        """Evaluate another response behind the same rows."""
-        end = layers[0][0].shape[2] - surplus
-        head = read_log_probs(logits[:, :1], response[:1])
-        past = [(keys[:, :, :end], values[:, :, :end]) for keys, values in layers]
-        rest, _ = self._call(
-            [response[:-1]] * len(lengths), lengths, past, keep=len(response) - 1
-        )
-        return torch.cat([head, read_log_probs(rest, response[1:])], 1)
 
     def extend(
         self, ids: Sequence[int], paths: Sequence[tuple[int, ...]], store: KVStore
@@ -252,8 +242,10 @@ class LocalModel:
             The longer paths.
         """
         longer = []
-        for batch in self.batches([Leaf(k, p, tuple(ids)) for k, p in enumerate(paths)], 0):
-            _, layers = self._forward(
+        for batch in self.batches(
+            [Leaf(k, p, tuple(ids)) for k, p in enumerate(paths)], 0
+        ):
+            _, layers, _ = self._forward(
                 [list(ids)] * len(batch),
                 [leaf.path for leaf in batch],
                 store,
@@ -266,7 +258,7 @@ class LocalModel:
             for k, leaf in enumerate(batch):
                 begin = start + k * len(ids)
                 slots = tuple(range(begin, begin + len(ids)))
-                longer.append((leaf.index, leaf.path + slots))
+                longer.append((leaf.place, leaf.path + slots))
         return [path for _, path in sorted(longer)]
 
     def _forward(
@@ -277,7 +269,7 @@ class LocalModel:
         keep: int,
         want_cache: bool = False,
         head: bool = True,
-    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]], Tensor]:
         past: list[tuple[Tensor, Tensor]] = []
         longest = max(map(len, paths))
         if store is not None and longest:
@@ -286,45 +278,44 @@ class LocalModel:
                 device=self.device,
             )
             past = store.gather(slots)
-        return self._call(
-            rows, list(map(len, paths)), past, keep, want_cache=want_cache, head=head
-        )
+        lengths = torch.tensor([[len(path)] for path in paths])
+        real = torch.arange(longest)[None] >= longest - lengths
+        return self._call(rows, real, past, keep, want_cache=want_cache, head=head)
 
     def _call(
         self,
         rows: list[list[int]],
-        before: list[int],
+        real_past: Tensor,
         past: list[tuple[Tensor, Tensor]],
         keep: int,
         want_cache: bool = False,
         head: bool = True,
-    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]], Tensor]:
         """One forward pass.
 
         Args:
             rows: New token ids of each row.
-            before: Real tokens before them, at the right end of ``past``.
+            real_past: Which columns of ``past`` are tokens of each row, ``(B, P)``.
             past: Keys and values of each layer, or nothing.
             keep: How many last positions need logits.
             want_cache: Return the keys and values.
             head: Whether logits are wanted at all.
+
+        Returns:
+            Logits of the last positions, keys and values, and the mask of all columns.
         """
         width = max(map(len, rows))
-        columns = past[0][0].shape[2] if past else 0
         ids = torch.tensor([[0] * (width - len(row)) + row for row in rows])
         place = torch.arange(width)[None] - torch.tensor(
             [[width - len(row)] for row in rows]
         )
-        real_past = torch.arange(columns)[None] >= torch.tensor(
-            [[columns - b] for b in before]
-        )
+        mask = torch.cat([real_past, place >= 0], 1)
         kwargs: dict[str, Any] = {}
         device = self.device
         if "attention_mask" in self._takes:
-            mask = torch.cat([real_past, place >= 0], 1)
             kwargs["attention_mask"] = mask.long().to(device)
         if "position_ids" in self._takes:
-            positions = (place + torch.tensor(before)[:, None]).clamp(min=0)
+            positions = (place + real_past.sum(1, keepdim=True)).clamp(min=0)
             kwargs["position_ids"] = positions.to(device)
         if "use_cache" in self._takes:
             kwargs["use_cache"] = want_cache or bool(past)
@@ -344,8 +335,8 @@ class LocalModel:
             )
         logits = getattr(output, "logits", output)
         if not isinstance(logits, Tensor):
-            return torch.empty(0), layers
-        return logits[:, -keep:], layers
+            return torch.empty(0), layers, mask
+        return logits[:, -keep:], layers, mask
 
     def _body(self, model: nn.Module) -> nn.Module:
         """The model without its head, where it takes the same arguments."""

@@ -155,7 +155,7 @@ class PrefixTree:
             self._leave(node, len(self._pieces))
 
     def _split(self, nodes: list[_Node], k: int) -> list[_Node]:
-        """Go on by one piece: who lacks it stays where it is, who has it is extended."""
+        """Go on by one piece: who lacks it stays, who has it is extended."""
         piece = self._pieces[k]
         groups: dict[bool, list[_Node]] = {True: [], False: []}
         for node in nodes:
@@ -195,7 +195,9 @@ class PrefixTree:
             ids = tuple(
                 token
                 for p in self._pieces[k:]
-                for token in (p.ids if p.owner is None or present[p.owner] else p.absent)
+                for token in (
+                    p.ids if p.owner is None or present[p.owner] else p.absent
+                )
             )
             path = node.path
             if not ids:
@@ -210,5 +212,5 @@ class PrefixTree:
         for batch in self._model.batches(leaves, len(self._responses[0]) - 1):
             values = self._model.log_probs(batch, self._responses, self._store)
             for leaf, row in zip(batch, values, strict=True):
-                self._out[self._places[leaf.index]] = row
+                self._out[self._places[leaf.place]] = row
             self._done(len(batch))

@@ -36,7 +36,9 @@ class PromptCost:
 
 
 def row_tokens(
-    pieces: Sequence[PromptPiece], masks: Tensor | None, responses: Sequence[Sequence[int]]
+    pieces: Sequence[PromptPiece],
+    masks: Tensor | None,
+    responses: Sequence[Sequence[int]],
 ) -> int:
     """Tokens of the rows of some coalitions (None: all), each with every response.
 
@@ -125,5 +127,7 @@ def _repeated(pieces: Sequence[PromptPiece], order: Sequence[int]) -> int:
     empty = 1
     for owner in owners:
         mine = [p for p in rest if p.owner == owner]
-        empty *= int(not any(p.ids for p in mine)) + int(not any(p.absent for p in mine))
+        empty *= int(not any(p.ids for p in mine)) + int(
+            not any(p.absent for p in mine)
+        )
     return empty << (len(order) - len(owners))

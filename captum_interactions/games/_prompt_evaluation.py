@@ -1,4 +1,4 @@
-"""Log-probabilities of responses for many coalitions: by tree, batches, rows, remote."""
+"""Log-probabilities of responses for many coalitions: how rows are evaluated."""
 
 from __future__ import annotations
 
@@ -40,9 +40,15 @@ _AGREES, _AGREES_IN_HALF = 1e-3, 0.5
 class Evaluation(Protocol):
     """How one model, prompt and set of responses is evaluated."""
 
-    n_forwards: int
-    n_tokens: int
     dtype: torch.dtype
+
+    @property
+    def n_forwards(self) -> int:
+        """Forward passes so far."""
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens evaluated so far."""
 
     def log_probs(self, masks: Tensor, done: Done) -> Tensor:
         """Return log p of every response token, ``(C, Σ r)`` float64 on the CPU."""
@@ -140,7 +146,7 @@ class _Local:
         )
         for batch in batches:
             values = self._model.log_probs(batch, self._responses)
-            out[[leaf.index for leaf in batch]] = values
+            out[[leaf.place for leaf in batch]] = values
             done(len(batch))
         return out
 
@@ -230,7 +236,7 @@ class _EncoderDecoder:
             else self._local.batches(leaves, 0)
         )
         for batch in batches:
-            out[[leaf.index for leaf in batch]] = self._forward(batch)
+            out[[leaf.place for leaf in batch]] = self._forward(batch)
             done(len(batch))
         return out
 

@@ -69,7 +69,7 @@ class Responses:
     def names(self) -> tuple[str, ...]:
         """One name per output."""
         if self.contrast:
-            return (f"{self.texts[0]} − {self.texts[1]}",)
+            return (f"{self.texts[0]} minus {self.texts[1]}",)
         if len(self.ids) > 1:
             return self.texts
         return (self.texts[0], *self.tokens)

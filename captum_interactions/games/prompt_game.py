@@ -85,7 +85,7 @@ class PromptGame:
         >>> players = PromptPlayers.from_ids([[1], [4], [5]], [None, 0, 1])
         >>> game = PromptGame(Bigram(), None, players, target=[5])
         >>> game.sequence().table().exp().mul(100).round().tolist()
-        [[10.0, 25.0, 10.0, 10.0]]
+        [[9.0, 25.0, 9.0, 9.0]]
     """
 
     def __init__(
@@ -280,7 +280,9 @@ class PromptGame:
                 row_tokens(pieces, None, ids),
                 tree_tokens(pieces, None, ids),
             )
-        missing, _ = self._missing(all_masks(self.n_players) if masks is None else masks)
+        missing, _ = self._missing(
+            all_masks(self.n_players) if masks is None else masks
+        )
         if not len(missing):
             return PromptCost(0, 0, 0)
         return PromptCost(
@@ -377,7 +379,10 @@ class PromptGame:
         targets = list(target) if several else [target]
         if contrast and len(targets) != 2:
             bad_value(
-                "target", "two responses to contrast", len(targets), "give a list of two"
+                "target",
+                "two responses to contrast",
+                len(targets),
+                "give a list of two",
             )
         if targets == [None]:
             ids = [self._answer(model, max_new_tokens)]
@@ -448,7 +453,6 @@ class PromptGame:
         if self._tokenizer is None or is_encoder_decoder(model):
             return
         full = self.prompt.text([True] * self.n_players)
-        row = list(self.prompt.row([True] * self.n_players))
         for target in targets:
             if not isinstance(target, str):
                 continue

@@ -173,7 +173,9 @@ def template_spans(
         if isinstance(values, Mapping)
         else list(map(str, range(len(values))))
     )
-    named = values if isinstance(values, Mapping) else dict(zip(keys, values))
+    named = (
+        values if isinstance(values, Mapping) else dict(zip(keys, values, strict=True))
+    )
     text, spans, counted = "", [], 0
     for literal, field, spec, conversion in Formatter().parse(template):
         text += literal
@@ -262,7 +264,9 @@ def chat_spans(
     inner = [span[:2] for span in found_spans(text, contents, "messages")]
     if not turns:
         return inner
-    starts = [_turn_start(tokenizer, messages, text, k, inner) for k in range(len(inner))]
+    starts = [
+        _turn_start(tokenizer, messages, text, k, inner) for k in range(len(inner))
+    ]
     whole = chat_text(tokenizer, messages, False)
     end = len(whole) if text.startswith(whole) else inner[-1][1]
     return list(zip(starts, [*starts[1:], end], strict=True))

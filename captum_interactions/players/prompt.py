@@ -49,7 +49,8 @@ class PromptPlayers:
 
     Example:
         >>> from captum_interactions.players import PromptPlayers
-        >>> players = PromptPlayers.from_ids([[1], [7, 8], [9], [2]], [None, 0, 1, None])
+        >>> pieces = [[1], [7, 8], [9], [2]]
+        >>> players = PromptPlayers.from_ids(pieces, [None, 0, 1, None])
         >>> players.n_players, players.row([True, False])
         (2, (1, 7, 8, 2))
     """
@@ -232,8 +233,11 @@ class PromptPlayers:
                 "number the players 0, 1, 2, …",
             )
         made = tuple(
-            PromptPiece(tuple(map(int, ids)), owner, "" if tokenizer is None else
-                  str(tokenizer.decode(list(ids))))
+            PromptPiece(
+                tuple(map(int, ids)),
+                owner,
+                "" if tokenizer is None else str(tokenizer.decode(list(ids))),
+            )
             for ids, owner in zip(pieces, owners, strict=True)
         )
         labels = tuple(map(str, owned)) if names is None else tuple(names)
@@ -319,6 +323,7 @@ class PromptPlayers:
         )
         if callable(template):
             as_keywords = isinstance(values, Mapping)
+            labels = list(map(str, keys))
 
             def render(present: Sequence[bool]) -> str:
                 chosen = [
@@ -328,7 +333,7 @@ class PromptPlayers:
                     )
                 ]
                 if as_keywords:
-                    return template(**dict(zip(keys, chosen, strict=True)))
+                    return template(**dict(zip(labels, chosen, strict=True)))
                 return template(*chosen)
 
             players = cls((), tuple(map(shown, texts)), tokenizer, (), render)
@@ -390,10 +395,14 @@ class PromptPlayers:
             borders = [(ends[k], stop) for k, (_, stop) in enumerate(borders)]
         kept = found_spans(text, fixed, "fixed")
         borders = [
-            (a, b) for a, b in borders if not any(a < s.stop and s.start < b for s in kept)
+            (a, b)
+            for a, b in borders
+            if not any(a < s.stop and s.start < b for s in kept)
         ]
         spans = [Span(a + shift, b + shift, i) for i, (a, b) in enumerate(borders)]
-        return cls._of(tokenizer, whole, spans, [text[a:b] for a, b in borders], None, bos)
+        return cls._of(
+            tokenizer, whole, spans, [text[a:b] for a, b in borders], None, bos
+        )
 
     @classmethod
     def from_chat(
@@ -505,7 +514,9 @@ class PromptPlayers:
         for is_player in kept:
             owners.append(count if is_player else None)
             count += bool(is_player)
-        names = [shown(tokenizer.decode([i])) for i, k in zip(ids, kept, strict=True) if k]
+        names = [
+            shown(tokenizer.decode([i])) for i, k in zip(ids, kept, strict=True) if k
+        ]
         players = cls.from_ids([[i] for i in ids], owners, names, tokenizer)
         if not keep_baseline:
             return players
@@ -540,7 +551,10 @@ class PromptPlayers:
                     "it has no beginning-of-text token; give a header",
                 )
             if not pieces or pieces[0].ids[:1] != (first,):
-                pieces = (PromptPiece((first,), None, str(tokenizer.bos_token)), *pieces)
+                pieces = (
+                    PromptPiece((first,), None, str(tokenizer.bos_token)),
+                    *pieces,
+                )
         labels = tuple(map(shown, texts))
         players = cls(pieces, labels, tokenizer, ending)
         return players if names is None else players.named(names)
@@ -575,9 +589,7 @@ class PromptPlayers:
         return replace(
             self,
             pieces=tuple(
-                piece
-                if piece.owner is None
-                else piece._replace(owner=new[piece.owner])
+                piece if piece.owner is None else piece._replace(owner=new[piece.owner])
                 for piece in self.pieces
             ),
             names=tuple(names[player] for player in kept),
@@ -589,7 +601,7 @@ class PromptPlayers:
             return self.names.index(player)
         if isinstance(player, int) and 0 <= player < len(self):
             return player
-        bad_value(
+        return bad_value(
             "player",
             f"an index in 0..{len(self) - 1} or one of {self.names}",
             repr(player),
