@@ -56,6 +56,7 @@ def tokenizer(kind="byte", bos=False, eos=False):
         bos_token="<s>",
         eos_token="</s>",
         pad_token="<pad>",
+        mask_token="<unk>",
         chat_template=CHAT,
     )
 
@@ -153,3 +154,28 @@ def language_model(name, dtype=torch.float32):
                 # Initial weights of 0.02 make every response equally likely.
                 torch.nn.init.normal_(parameter, std=0.3)
     return model.to(dtype)
+
+
+ENCODERS = {
+    "bert": ("BertConfig", PLAIN),
+    "roberta": ("RobertaConfig", {**PLAIN, "pad_token_id": 7}),
+    "distilbert": (
+        "DistilBertConfig",
+        {"vocab_size": 384, "dim": 32, "hidden_dim": 48, "n_layers": 2, "n_heads": 4},
+    ),
+}
+
+
+@functools.cache
+def classifier(name):
+    """A random encoder with a head for three classes."""
+    kind, options = ENCODERS[name]
+    config = getattr(transformers, kind)(**options, num_labels=3)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        make = transformers.AutoModelForSequenceClassification.from_config
+        model = make(config).eval()
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                torch.nn.init.normal_(parameter, std=0.3)
+    return model

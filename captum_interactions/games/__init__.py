@@ -20,6 +20,7 @@ from captum_interactions.games.providers import (
     Provider,
 )
 from captum_interactions.games.table_game import Game, TableGame
+from captum_interactions.games.text_game import TextGame, evaluate_together
 from captum_interactions.games.value_functions import (
     ValueFunction,
     log_odds,
@@ -36,6 +37,8 @@ __all__ = [
     "PromptGame",
     "PromptOutput",
     "PromptCost",
+    "TextGame",
+    "evaluate_together",
     "BaselineSet",
     "ValueFunction",
     "logit",

@@ -11,13 +11,21 @@ from torch import Tensor, nn
 
 from captum_interactions._checks import bad_type
 
-__all__ = ["KVStore", "Leaf", "LocalModel", "is_encoder_decoder", "read_log_probs"]
+__all__ = [
+    "ROWS_ON",
+    "TOKENS_ON",
+    "KVStore",
+    "Leaf",
+    "LocalModel",
+    "is_encoder_decoder",
+    "read_log_probs",
+]
 
 # Forward passes of 300 new tokens use a CPU fully (3.1 ms a token of a 135M model at
 # 32 rows of 20 against 7.2 at one row); 512 leaves a margin.
-_TOKENS_ON_CPU, _ROWS_ON_CPU = 512, 64
 # A GPU needs more to be busy; not measured, a common size of prefill batches.
-_TOKENS_ON_GPU, _ROWS_ON_GPU = 8192, 256
+TOKENS_ON = {True: 512, False: 8192}  # whether on a CPU
+ROWS_ON = {True: 64, False: 256}
 
 
 class Leaf(NamedTuple):
@@ -168,8 +176,7 @@ class LocalModel:
             extra: Tokens that will follow each.
         """
         on_cpu = self.device.type == "cpu"
-        tokens = _TOKENS_ON_CPU if on_cpu else _TOKENS_ON_GPU
-        rows = _ROWS_ON_CPU if on_cpu else _ROWS_ON_GPU
+        tokens, rows = TOKENS_ON[on_cpu], ROWS_ON[on_cpu]
         batch: list[Leaf] = []
         longest_path = 0
         for leaf in sorted(leaves, key=lambda leaf: (len(leaf.ids), len(leaf.path))):

@@ -45,6 +45,7 @@ def text_players(
     baseline_id: int,
     level: Level = "words",
     word_ids: Sequence[Sequence[int | None]] | None = None,
+    fixed: Sequence[str] = (),
 ) -> TextPlayers:
     """Read players from the output of a fast tokenizer.
 
@@ -62,6 +63,8 @@ def text_players(
         word_ids: The word of each token, ``None`` for special tokens, one row per
             sentence, as ``encoding.word_ids(i)`` returns; overrides ``level`` with the
             tokenizer's own words, which set punctuation apart.
+        fixed: Passages, such as chat markers, whose tokens are never absent, wherever
+            they occur in a text.
 
     Returns:
         The inputs, feature mask, baselines and words.
@@ -85,6 +88,7 @@ def text_players(
     if level not in get_args(Level):
         bad_value("level", f"one of {get_args(Level)}", repr(level), "pick one")
     ids, offsets, special = _entries(encoding, texts)
+    special = special | _inside(fixed, texts, offsets)
     masks, words = [], []
     for row, text in enumerate(texts):
         spans = offsets[row].tolist()
@@ -141,6 +145,25 @@ def _entries(
             "pass a list with one text per row of input_ids",
         )
     return ids, offsets, special.bool()
+
+
+def _inside(fixed: Sequence[str], texts: Sequence[str], offsets: Tensor) -> Tensor:
+    """Which tokens begin inside a passage that is always there."""
+    if isinstance(fixed, str) or not all(fixed):
+        bad_value("fixed", "a list of passages", repr(fixed), "leave empty ones out")
+    inside = torch.zeros(offsets.shape[:2], dtype=torch.bool)
+    for row, text in enumerate(texts):
+        for passage in fixed:
+            at = text.find(passage)
+            while at >= 0:
+                end = at + len(passage)
+                for token, (start, stop) in enumerate(offsets[row].tolist()):
+                    # The blank before a word is part of its token.
+                    word = text[start:stop]
+                    first = start + len(word) - len(word.lstrip())
+                    inside[row, token] |= stop > start and at <= first < end
+                at = text.find(passage, end)
+    return inside
 
 
 def _word_numbers(spans: Sequence[Sequence[int]], text: str) -> list[int]:

@@ -107,3 +107,20 @@ def test_bad_encodings(change, texts, message):
 def test_unknown_level():
     with pytest.raises(ValueError, match=r"`level` must be one of .*'letters'"):
         text_players(ENCODING, TEXTS, baseline_id=103, level="letters")
+
+
+def test_fixed_passages_are_never_absent():
+    text = "<u> not a <u> good film"
+    encoding = {
+        "input_ids": [[1, 5, 6, 7, 5, 8, 9, 2]],
+        "offset_mapping": [
+            [(0, 0), (0, 3), (3, 7), (7, 9), (9, 13), (13, 18), (18, 23), (0, 0)]
+        ],
+        "special_tokens_mask": [[1, 0, 0, 0, 0, 0, 0, 1]],
+    }
+    players = text_players(encoding, [text], 103, fixed=["<u>", "film"])
+    assert players.words == (("not", "a", "good"),)
+    assert players.baselines.tolist() == [[1, 5, 103, 103, 5, 103, 9, 2]]
+    assert players.feature_mask.tolist() == [[0, 0, 0, 1, 1, 2, 2, 2]]
+    with pytest.raises(ValueError, match="`fixed` must be a list of passages"):
+        text_players(encoding, [text], 103, fixed="<u>")
