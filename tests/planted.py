@@ -46,13 +46,14 @@ def indicator_matrices(n):
     return inside.astype(float), touches.astype(float)
 
 
-def linear_program(table, noise_bound=0.0):
-    """Least Σ|I_and| + |I_or| over all splits of v + q, by HiGHS."""
+def linear_program(table, noise_bound=0.0, weights=None):
+    """Least Σ c_and|I_and| + c_or|I_or| over all splits of v + q, by HiGHS."""
     values = np.asarray(table.tolist())
     n = len(values).bit_length() - 1
     inside, touches = indicator_matrices(n)
     columns = [inside, touches, -inside, -touches]
-    cost = [np.ones(4 * (2**n - 1))]
+    one_side = np.ones((2, 2**n - 1)) if weights is None else np.asarray(weights)[:, 1:]
+    cost = [one_side.ravel(), one_side.ravel()]
     limits = [(0, None)] * (4 * (2**n - 1))
     if noise_bound:  # v(T) + q(T) − v(∅) − q(∅)
         columns += [-np.eye(2**n - 1), np.ones((2**n - 1, 1))]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from captum_interactions._captum import log_usage
+from captum_interactions._captum import log_usage, progress_bar
 from captum_interactions._checks import bad_value
 from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.functional.and_or_split import (
@@ -61,6 +62,7 @@ class AndOrInteraction(AbstractInteractionAttribution):
         value_noise: float | None = None,
         tolerance: float = 1e-4,
         max_iterations: int | None = None,
+        weights: Tensor | None = None,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
     ) -> Tensor | tuple[Tensor, ...]:
@@ -88,6 +90,7 @@ class AndOrInteraction(AbstractInteractionAttribution):
             value_noise,
             tolerance,
             max_iterations,
+            weights,
             perturbations_per_eval,
             show_progress,
         ).attributions()
@@ -104,6 +107,7 @@ class AndOrInteraction(AbstractInteractionAttribution):
         value_noise: float | None = None,
         tolerance: float = 1e-4,
         max_iterations: int | None = None,
+        weights: Tensor | None = None,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
     ) -> AndOrInteractionResult:
@@ -127,8 +131,11 @@ class AndOrInteraction(AbstractInteractionAttribution):
                 place of the model's dtype at max |v|.
             tolerance: Relative duality gap to reach.
             max_iterations: When to stop short of it.
+            weights: What |I_and(S)| and |I_or(S)| count in the norm, positive,
+                broadcastable to ``(batch, *outputs, 2, 2**n)``; all 1 by default.
             perturbations_per_eval: Coalitions per forward pass; ``None`` finds it.
-            show_progress: Show a progress bar.
+            show_progress: Show a progress bar, and a second one that moves while the
+                split is solved.
 
         Returns:
             The interactions and everything that can be read from them.
@@ -153,25 +160,43 @@ class AndOrInteraction(AbstractInteractionAttribution):
             noise_bound,
             tolerance,
             max_iterations=max_iterations,
+            weights=weights,
         )
         if value_noise is not None and not value_noise >= 0:
             bad_value("value_noise", "at least 0", value_noise, "None estimates it")
         table = game.table()
         v_empty, v_full = table[..., 0], table[..., -1]
-        split = and_or_split(
-            table,
-            solver,
-            noise_bound=noise_bound * (v_full - v_empty).abs(),
-            tolerance=tolerance,
-            max_iterations=max_iterations,
-        )
+        with progress_bar(show_progress, "AND-OR split", 100) as bar:
+            split = and_or_split(
+                table,
+                solver,
+                weights=weights,
+                noise_bound=noise_bound * (v_full - v_empty).abs(),
+                tolerance=tolerance,
+                max_iterations=max_iterations,
+                on_progress=_percent(bar),
+            )
         unit = torch.finfo(game.value_dtype).eps * table.abs().amax(-1)
         return AndOrInteractionResult(
             info=self._info(game, inputs, v_empty, v_full),
             parts=torch.stack([split.and_values, split.or_values], dim=-2),
             noise=split.noise,
+            norm=split.objective,
             lower_bound=split.lower_bound,
             value_noise=_ROUNDING_UNITS * unit
             if value_noise is None
             else torch.full_like(unit, value_noise),
         )
+
+
+def _percent(bar: Any) -> Callable[[float], None]:
+    """Move a bar of a hundred steps to a share of the work."""
+    shown = 0
+
+    def advance(share: float) -> None:
+        nonlocal shown
+        now = int(100 * share + 1e-9)
+        bar.update(now - shown)
+        shown = now
+
+    return advance

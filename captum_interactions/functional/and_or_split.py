@@ -2,37 +2,37 @@
 
 Minimize Σ_{S≠∅} |I_and(S)| + |I_or(S)| over all splits, where I_and are the AND
 interactions of v_and and I_or the OR interactions of v_or: a linear program in 2^n
-unknowns, solved by :mod:`~captum_interactions.functional.and_or_admm`.
+unknowns.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_type, bad_value, check_positive_int
+from captum_interactions.functional._and_or.admm import solve_admm
+from captum_interactions.functional._and_or.halpern import solve_halpern
+from captum_interactions.functional._and_or.options import (
+    Solver,
+    check_split_options,
+    check_split_table,
+    filled_weights,
+)
+from captum_interactions.functional._and_or.sgd import solve_sgd
 from captum_interactions.functional.and_or import merge_singletons, or_interactions
-from captum_interactions.functional.and_or_admm import solve_admm
 from captum_interactions.functional.coalitions import accumulation_dtype, n_players
-from captum_interactions.functional.moebius import moebius, superset_moebius, zeta
+from captum_interactions.functional.moebius import zeta
 
-__all__ = ["AndOrSplit", "Solver", "and_or_split"]
+__all__ = ["AndOrSplit", "Solver", "and_or_split", "check_split_options"]
 
-Solver = Literal["admm", "sgd"]
 _Parts = tuple[Tensor, Tensor, Tensor, Tensor]  # AND part, noise, bound, iterations
 
-# At n = 18 one iteration takes about 30 ms and the work space 100 MiB; every further
-# player doubles both, and thousands of iterations are needed.
-MAX_SPLIT_PLAYERS = 18
-# The noise term needs a dense 2^n × 2^n matrix: 128 MiB at n = 12.
-MAX_NOISE_PLAYERS = 12
-
-_MOMENTUM = 0.9
+# Enough for a gap of 1e-6 at n = 12, where a trained network takes up to 40,000. With a
+# noise term an iteration multiplies by a dense matrix; the authors take 10,000 of SGD.
+_ITERATIONS = {"admm": 100_000, "noise": 20_000, "sgd": 10_000}
 # Games are solved together while their tables fit into the processor's cache.
 _BLOCK_ENTRIES = 1 << 17
 
@@ -48,7 +48,8 @@ class AndOrSplit:
             v(T) = Σ_{S⊆T} I_and(S) + I_or(∅) + Σ_{S∩T≠∅} I_or(S).
         noise: The noise term q, ``(*batch, 2**n)``; zero unless a bound was given. With
             it, the parts reconstruct v + q.
-        objective: Σ_{S≠∅} |I_and(S)| + |I_or(S)|, ``(*batch,)``.
+        objective: Σ_{S≠∅} |I_and(S)| + |I_or(S)|, ``(*batch,)``, each term times its
+            weight.
         lower_bound: What no split can go below, ``(*batch,)``: the value of a feasible
             point of the dual problem, so that objective − lower_bound is a certificate.
             −inf for ``solver="sgd"``, which has none.
@@ -73,11 +74,13 @@ def and_or_split(
     table: Tensor,  # (*batch, 2**n)
     solver: Solver = "admm",
     *,
+    weights: Tensor | None = None,  # broadcastable to (*batch, 2, 2**n)
     noise_bound: float | Tensor = 0.0,  # broadcastable to (*batch,)
     merge: bool = True,
     tolerance: float = 1e-4,
     max_iterations: int | None = None,
     learning_rate: float = 1e-5,
+    on_progress: Callable[[float], object] | None = None,
 ) -> AndOrSplit:
     """Split games into AND and OR parts of least l1 norm.
 
@@ -88,9 +91,14 @@ def and_or_split(
 
     Args:
         table: v(S) of all coalitions, ``(*batch, 2**n)``.
-        solver: ``"admm"`` solves the linear program. ``"sgd"`` repeats the procedure of
-            the papers' authors (gradient descent from p = 0 with momentum 0.9 and a
-            step that falls to a tenth), which stops far from the optimum.
+        solver: ``"admm"`` solves the linear program by operator splitting. ``"sgd"``
+            repeats the procedure of the papers' authors (gradient descent from p = 0
+            with momentum 0.9 and a step that falls to a tenth), which stops far from
+            the optimum.
+        weights: What |I_and(S)| and |I_or(S)| count in the norm, positive,
+            broadcastable to ``(*batch, 2, 2**n)``; all 1 by default. The empty set
+            never counts. For one player AND and OR are the same function: the smaller
+            weight holds.
         noise_bound: Largest |q(S)| of a noise term that the parts need not explain, in
             the units of the value function, broadcastable to ``(*batch,)``; the authors
             use 0.02 to 0.05 of |v(N) − v(∅)|. 0, the default, leaves it out: on games
@@ -99,10 +107,11 @@ def and_or_split(
             function of the mask, are both booked as AND. Unmerged, only their sum is
             determined.
         tolerance: Relative duality gap at which a game is solved; ``"admm"`` only.
-        max_iterations: Iterations after which a game is returned as it is (20,000 for
-            ``"admm"``, the authors' 10,000 for ``"sgd"``); read ``gap`` for what it
-            reached.
+        max_iterations: Iterations after which a game is returned as it is (100,000 for
+            ``"admm"``, 20,000 with a noise term, the authors' 10,000 for ``"sgd"``);
+            read ``gap`` for what it reached.
         learning_rate: First step size; ``"sgd"`` only.
+        on_progress: Called now and then with the share of the work done, in [0, 1].
 
     Returns:
         The split. Whatever the gap, the parts reconstruct v (with a noise term v + q)
@@ -114,10 +123,12 @@ def and_or_split(
 
     References:
         Li & Zhang, "Does a neural network really encode symbolic concepts?" (ICML 2023)
-        for the objective; Boyd et al., "Distributed optimization and statistical
-        learning via ADMM" (2011) for the solver; the restarts from averages follow
-        Applegate et al., "Faster first-order primal-dual methods for linear programming
-        using restarts and sharpness" (2023).
+        for the objective; Lieder, "On the convergence rate of the Halpern-iteration"
+        (2021) for the iteration, here of Peaceman-Rachford splitting, which is ADMM
+        (Boyd et al., 2011) with a relaxation of 2; Lu & Yang, "Restarted Halpern PDHG
+        for linear programming" (2024) and Applegate et al., "Faster first-order
+        primal-dual methods for linear programming using restarts and sharpness" (2023)
+        for restarts.
 
     Example:
         >>> from captum_interactions.functional import all_masks
@@ -131,35 +142,53 @@ def and_or_split(
     """
     n = n_players(table)
     check_split_options(
-        n, solver, noise_bound, tolerance, learning_rate, max_iterations
+        n, solver, noise_bound, tolerance, learning_rate, max_iterations, weights
     )
-    _check_table(table)
-    if max_iterations is None:
-        max_iterations = 20_000 if solver == "admm" else 10_000
+    check_split_table(table)
     games = table.detach().to(accumulation_dtype(table.device)).reshape(-1, 1 << n)
     bounds = torch.as_tensor(noise_bound, dtype=games.dtype, device=games.device)
-    bounds = bounds.broadcast_to(table.shape[:-1])
-    step = tolerance if solver == "admm" else learning_rate
-    solve = solve_admm if solver == "admm" else _solve_sgd
+    bounds = bounds.broadcast_to(table.shape[:-1]).reshape(-1)
+    costs = filled_weights(weights, table).to(games).reshape(-1, 2, 1 << n)
+
+    def solve(rows: Tensor, report: Callable[[float], None]) -> _Parts:
+        block, cost, bound = games[rows], costs[rows], bounds[rows]
+        noisy = bool(bound.any())
+        method = "noise" if noisy and solver == "admm" else solver
+        steps = max_iterations or _ITERATIONS[method]
+        if solver == "sgd":
+            return solve_sgd(block, cost, bound, learning_rate, steps, report)
+        if noisy:
+            return solve_admm(block, cost, bound, tolerance, steps, report)
+        and_part, lower, spent = solve_halpern(block, cost, tolerance, steps, report)
+        return and_part, torch.zeros_like(and_part), lower, spent
+
     with torch.no_grad():
-        parts = _in_blocks(solve, games, bounds.reshape(-1), step, max_iterations)
-        return _finished(games, parts, merge, table.shape[:-1])
+        parts = _in_blocks(solve, bounds > 0, _BLOCK_ENTRIES >> n, on_progress)
+        return _finished(games, costs, parts, merge, table.shape[:-1])
 
 
 def _in_blocks(
-    solve: Callable[[Tensor, Tensor, float, int], _Parts],
-    games: Tensor,
-    bounds: Tensor,
-    step: float,
-    max_iterations: int,
+    solve: Callable[[Tensor, Callable[[float], None]], _Parts],
+    noisy: Tensor,
+    size: int,
+    on_progress: Callable[[float], object] | None,
 ) -> _Parts:
     """Solve a few games at a time, those with and without noise term apart."""
-    rows = max(1, _BLOCK_ENTRIES // games.shape[-1])
-    noisy = bounds > 0
-    order = torch.cat([(~noisy).nonzero()[:, 0], noisy.nonzero()[:, 0]])
+    order = noisy.to(torch.int8).argsort(stable=True)
     groups = order.split([int((~noisy).sum()), int(noisy.sum())])
-    blocks = [block for group in groups for block in group.split(rows) if len(block)]
-    solved = [solve(games[b], bounds[b], step, max_iterations) for b in blocks]
+    blocks = [rows for group in groups for rows in group.split(max(1, size))]
+    solved, done = [], 0
+    for rows in blocks:
+        if not len(rows):
+            continue
+
+        def report(share: float, done: int = done, games: int = len(rows)) -> None:
+            if on_progress is not None:
+                on_progress((done + share * games) / len(noisy))
+
+        solved.append(solve(rows, report))
+        report(1.0)
+        done += len(rows)
     back = order.argsort()
     first, second, third, fourth = zip(*solved, strict=True)
     return (
@@ -170,61 +199,8 @@ def _in_blocks(
     )
 
 
-def check_split_options(
-    n: int,
-    solver: str,
-    noise_bound: float | Tensor,
-    tolerance: float = 1e-4,
-    learning_rate: float = 1e-5,
-    max_iterations: int | None = None,
-) -> None:
-    """Refuse what :func:`and_or_split` can't do, before anything is evaluated.
-
-    Raises:
-        TypeError: If ``max_iterations`` is not an integer.
-        ValueError: If there are too many players or an option is out of range.
-    """
-    if solver not in get_args(Solver):
-        bad_value("solver", f"one of {get_args(Solver)}", repr(solver), "pick one")
-    if n > MAX_SPLIT_PLAYERS:
-        bad_value(
-            "table",
-            f"a game of at most {MAX_SPLIT_PLAYERS} players",
-            f"{n} players, which would take about {25 << n >> 16} MiB of work space "
-            f"and {(30 << n >> 18) / 1000:.1f} s for each of some thousand iterations",
-            "group the players by a coarser `feature_mask`, or truncate to small "
-            "coalitions",
-        )
-    bounds = torch.as_tensor(noise_bound)
-    if not (bounds >= 0).all() or not bounds.isfinite().all():
-        bad_value("noise_bound", "finite and at least 0", noise_bound, "0 leaves q out")
-    if n > MAX_NOISE_PLAYERS and bounds.any():
-        bad_value(
-            "noise_bound",
-            f"0 beyond {MAX_NOISE_PLAYERS} players, because the noise term needs a "
-            f"dense 2**n x 2**n matrix ({8 << 2 * n >> 20} MiB)",
-            noise_bound,
-            "leave the noise term out or group the players",
-        )
-    for argument, value in (("tolerance", tolerance), ("learning_rate", learning_rate)):
-        if not 0 < value < math.inf:
-            bad_value(argument, "positive", value, "leave it out for the default")
-    if max_iterations is not None:
-        check_positive_int(
-            "max_iterations", max_iterations, "leave it out for the default"
-        )
-
-
-def _check_table(table: Tensor) -> None:
-    if not table.is_floating_point():
-        bad_type("table", "a floating-point tensor", table.dtype, "use table.double()")
-    if not table.isfinite().all():
-        count = int((~table.isfinite()).sum())
-        bad_value("table", "finite", f"{count} entries that are not", "mend the model")
-
-
 def _finished(
-    games: Tensor, parts: _Parts, merge: bool, batch: torch.Size
+    games: Tensor, costs: Tensor, parts: _Parts, merge: bool, batch: torch.Size
 ) -> AndOrSplit:
     """Book what the AND part leaves of the game to the OR part, exactly."""
     # Through v_or itself rather than through P, so that the parts reconstruct the game
@@ -235,7 +211,8 @@ def _finished(
     or_part[..., 0] = 0
     if merge:
         and_part, or_part = merge_singletons(and_part, or_part)
-    objective = and_part[..., 1:].abs().sum(-1) + or_part[..., 1:].abs().sum(-1)
+    both = torch.stack([and_part, or_part], dim=1)
+    objective = (costs * both.abs()).sum((-2, -1))
     return AndOrSplit(
         and_values=and_part.reshape(*batch, -1),
         or_values=or_part.reshape(*batch, -1),
@@ -244,38 +221,3 @@ def _finished(
         lower_bound=lower.reshape(batch),
         n_iterations=spent.reshape(batch),
     )
-
-
-def _solve_sgd(
-    games: Tensor, bounds: Tensor, learning_rate: float, max_iterations: int
-) -> _Parts:
-    """Descend as the papers' authors do: p and q from 0, v_and = (v + q)/2 + p."""
-    bounds = bounds.unsqueeze(-1)
-    p, q = torch.zeros_like(games), torch.zeros_like(games)
-    p_speed, q_speed = torch.zeros_like(games), torch.zeros_like(games)
-    for iteration in range(max_iterations):
-        rate = learning_rate * 0.1 ** (iteration / max(1, max_iterations - 1))
-        half = (games + q) / 2
-        # The subgradient of Σ|I|, the empty set included: the transposed transforms
-        # of the signs.
-        and_signs = moebius(half + p).sign()
-        or_signs = or_interactions(half - p).sign()
-        and_slope = superset_moebius(and_signs)
-        or_slope = _or_adjoint(or_signs)
-        p_speed = _MOMENTUM * p_speed + and_slope - or_slope
-        p = p - rate * p_speed
-        if bounds.any():
-            q_speed = _MOMENTUM * q_speed + (and_slope + or_slope) / 2
-            q = (q - rate * q_speed).clamp(-bounds, bounds)
-    lower = torch.full_like(games[:, 0], -torch.inf)
-    spent = torch.full_like(lower, max_iterations, dtype=torch.int64)
-    return moebius((games + q) / 2 + p), q, lower, spent
-
-
-def _or_adjoint(x: Tensor) -> Tensor:
-    """The transpose of :func:`or_interactions`."""
-    proper = x.clone()
-    proper[..., 0] = 0
-    out = -superset_moebius(proper).flip(-1)
-    out[..., 0] += x[..., 0]
-    return out

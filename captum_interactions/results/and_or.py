@@ -76,12 +76,14 @@ class AndOrInteractionResult(InteractionResult):
             constant v(∅) is I_and(∅).
         noise: The noise term q, ``(batch, *outputs, 2**n)``; all 0 unless a bound was
             given. The parts reconstruct v + q.
-        lower_bound: What no split can go below in l1 norm, ``(batch, *outputs)``.
+        norm: The l1 norm, weighted if there were weights, ``(batch, *outputs)``.
+        lower_bound: What no split can go below in that norm, ``(batch, *outputs)``.
         value_noise: Standard deviation of the noise of v, ``(batch, *outputs)``.
     """
 
     parts: Tensor = field(repr=False)
     noise: Tensor = field(repr=False)
+    norm: Tensor = field(repr=False)
     lower_bound: Tensor = field(repr=False)
     value_noise: Tensor = field(repr=False)
 
@@ -110,15 +112,17 @@ class AndOrInteractionResult(InteractionResult):
 
     @property
     def objective(self) -> Tensor:
-        """Σ_{S≠∅} |I_and(S)| + |I_or(S)|, ``(batch, *outputs)``."""
-        return self._returned(self.parts[..., 1:].abs().sum((-2, -1)))
+        """Σ_{S≠∅} |I_and(S)| + |I_or(S)|, ``(batch, *outputs)``.
+
+        Each term counts its weight, if weights were given.
+        """
+        return self._returned(self.norm)
 
     @property
     def gap(self) -> Tensor:
         """Relative duality gap: how far the l1 norm may be from the least one."""
-        objective = self.parts[..., 1:].abs().sum((-2, -1))
-        excess = (objective - self.lower_bound).clamp_min(0)
-        return self._returned(torch.where(objective > 0, excess / objective, 0.0))
+        excess = (self.norm - self.lower_bound).clamp_min(0)
+        return self._returned(torch.where(self.norm > 0, excess / self.norm, 0.0))
 
     def shapley_values(self) -> Tensor:
         """Shapley values Σ_{S∋i} (I_and(S) + I_or(S))/|S|, ``(batch, *outputs, n)``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -74,6 +76,47 @@ def test_split_is_the_sparsest(case):
         assert result.objective[example].item() == pytest.approx(best, rel=1.001e-4)
     assert (result.gap <= 1e-4).all()
     assert (result.gap >= 0).all()
+
+
+def test_weights_count_in_the_norm():
+    x, model = double(2, 4), Mlp()
+    weights = (
+        0.5 + torch.rand(2, 16, generator=torch.Generator().manual_seed(0)).double()
+    )
+    result = AndOrInteraction(model).interactions(x, target=1, weights=weights)
+    zeros = torch.zeros(1, 4).double()
+    for example in range(2):
+        game = slow_game(
+            model, (x,), (zeros,), (torch.arange(4)[None],), example, output=(1,)
+        )
+        table = torch.tensor(reference.table(game, 4))
+        best = linear_program(table, weights=weights)
+        assert result.objective[example].item() == pytest.approx(best, rel=1.001e-4)
+    assert (result.gap <= 1e-4).all()
+
+
+def test_the_bar_moves_while_the_split_is_solved(monkeypatch):
+    moves = []
+
+    class Bar(contextlib.nullcontext):
+        def __enter__(self):
+            return self
+
+        def update(self, amount):
+            moves.append(amount)
+
+    def progress_bar(show, description, total):
+        assert show
+        assert (description, total) == ("AND-OR split", 100)
+        return Bar()
+
+    monkeypatch.setattr(
+        "captum_interactions.attr.and_or_interaction.progress_bar", progress_bar
+    )
+    AndOrInteraction(Mlp(6)).interactions(double(2, 6), target=1, show_progress=True)
+    assert sum(moves) == 100
+    assert min(moves) >= 0
+    assert max(moves) < 90
 
 
 def test_indices_are_the_definitions(case):
@@ -240,6 +283,8 @@ def test_file_keeps_the_certificate(case, tmp_path):
         ({"value_noise": -1.0}, "`value_noise` must be at least 0, got -1.0"),
         ({"tolerance": -1.0}, "`tolerance` must be positive"),
         ({"max_iterations": 0}, "`max_iterations` must be a positive integer"),
+        ({"weights": torch.ones(4)}, r"`weights` must be broadcastable to .*2, 8\)"),
+        ({"weights": torch.zeros(8)}, "`weights` must be positive floating"),
     ],
 )
 def test_bad_options_before_the_first_forward(options, message):

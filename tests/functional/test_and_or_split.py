@@ -10,13 +10,22 @@ import torch
 from captum_interactions.functional import (
     all_masks,
     and_or_split,
+    coalition_sizes,
     moebius,
     or_interactions,
     or_reconstruction,
     zeta,
 )
-from captum_interactions.functional.and_or_problems import KroneckerPower, SplitProblem
-from captum_interactions.functional.and_or_split import _or_adjoint
+from captum_interactions.functional._and_or import halpern
+from captum_interactions.functional._and_or.certificate import dual_point, excess
+from captum_interactions.functional._and_or.scaling import (
+    Scaling,
+    kronecker_blocks,
+    kronecker_product,
+)
+from captum_interactions.functional._and_or.sgd import or_adjoint
+from captum_interactions.functional._and_or.state import check, first_state, repair
+from captum_interactions.functional._and_or.sweep import Sweep
 from tests import reference
 from tests.planted import linear_program, planted_table, planted_terms
 
@@ -56,6 +65,88 @@ def test_objective_is_that_of_a_linear_program(n):
         assert split.objective.item() == pytest.approx(best, rel=1.001e-4)
         # The certificate holds: nothing goes below it, HiGHS's optimum included.
         assert split.lower_bound.item() <= best * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("n", [5, 7])
+def test_single_precision_between_checks_leaves_the_certificate_true(n, monkeypatch):
+    monkeypatch.setattr(halpern, "_FLOAT32_PLAYERS", 1)
+    for table in games(n):
+        best = linear_program(table)
+        for tolerance in (1e-4, 1e-8):
+            split = and_or_split(table, tolerance=tolerance)
+            assert split.gap <= tolerance
+            assert split.objective.item() >= best * (1 - 1e-9)
+            assert split.lower_bound.item() <= best * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("n", [8, 10])
+def test_small_gaps_are_reached(n):
+    split = and_or_split(network_table(n, n), tolerance=1e-6)
+    assert split.gap <= 1e-6
+    loose = and_or_split(network_table(n, n), tolerance=1e-3)
+    assert loose.gap > 1e-6  # so that the tolerance is what did it
+    assert loose.lower_bound <= split.objective
+
+
+@pytest.mark.parametrize("n", [1, 3, 6])
+@pytest.mark.parametrize("bound", [0.0, 0.1])
+def test_weighted_objective_is_that_of_a_linear_program(n, bound):
+    generator = torch.Generator().manual_seed(n)
+    weights = 0.5 + torch.rand(2, 1 << n, generator=generator, dtype=torch.float64)
+    table = network_table(n, 2)
+    best = linear_program(table, bound, weights)
+    # Another unit of the weights is another unit of the objective.
+    for unit in (1.0, 1e-3):
+        split = and_or_split(table, weights=unit * weights, noise_bound=bound)
+        assert split.objective.item() == pytest.approx(
+            unit * best, rel=1.001e-4, abs=unit * 1e-12
+        )
+        assert split.lower_bound.item() <= unit * (best * (1 + 1e-9) + 1e-15)
+        assert (reconstruct(split) - table - split.noise).abs().max() < 1e-10
+
+
+def test_weights_differ_between_games_and_default_to_one():
+    tables = torch.stack([network_table(5, 0), network_table(5, 0)])
+    weights = torch.ones(2, 1, 32, dtype=torch.float64)
+    weights[1, 0, coalition_sizes(5) > 2] = 100.0
+    split = and_or_split(tables, weights=weights)
+    plain = and_or_split(tables)
+    assert torch.equal(split.and_values[0], plain.and_values[0])
+    large = coalition_sizes(5) > 2
+    assert (
+        split.and_values[1, large].abs().sum() + split.or_values[1, large].abs().sum()
+        < plain.and_values[1, large].abs().sum() + plain.or_values[1, large].abs().sum()
+    )
+
+
+def test_repair_brings_a_true_bound_nearer():
+    table = network_table(7, 0)
+    best = linear_program(table)
+    state = first_state(table.unsqueeze(0) - table[0], torch.ones(1, 2, 128).double())
+    state.costs[..., 0] = 0
+    # A multiplier that is optimal up to an error, from a short run's point.
+    for _ in range(300):
+        found = check(state, 1e-12)
+        state.point = found.near + found.inner
+    noise = torch.randn(1, 2, 128, generator=torch.Generator().manual_seed(0)).double()
+    w = found.inner / state.step + 0.01 * (noise - state.scaling.project(noise))
+    w = dual_point(w)
+    value = (w[:, 1] * state.offset).sum(-1)
+    divided = (value / excess(w, state.costs)).item()
+    repaired = repair(state, w, torch.tensor([torch.inf]).double()).item()
+    assert divided < repaired <= best * (1 + 1e-9)
+    assert best - repaired < 0.7 * (best - divided)
+
+
+def test_progress_rises_to_one():
+    tables = torch.stack([network_table(6, seed) for seed in range(3)])
+    for options in ({}, {"noise_bound": 0.1}, {"solver": "sgd", "max_iterations": 500}):
+        shares = []
+        and_or_split(tables, on_progress=shares.append, **options)
+        assert len(shares) > 4, options
+        assert shares == sorted(shares)
+        assert 0 <= shares[0] < 0.9
+        assert shares[-1] == pytest.approx(1)
 
 
 @pytest.mark.slow
@@ -154,7 +245,7 @@ def test_constant_game_has_no_interactions():
     assert split.and_values.tolist() == [2.5] + [0.0] * 15
     assert split.or_values.tolist() == [0.0] * 16
     assert split.gap.item() == 0
-    assert split.n_iterations.item() <= 10
+    assert split.n_iterations.item() <= 25  # the first check
 
 
 def test_merging_leaves_no_or_interaction_of_one_player():
@@ -220,34 +311,76 @@ def test_sgd_clamps_its_noise_term_and_stays_above_the_optimum():
     assert plain.objective > 1.01 * and_or_split(table).objective
 
 
-def test_or_adjoint_is_the_transpose(random_table):
+def testor_adjoint_is_the_transpose(random_table):
     x, y = random_table(4), random_table(4)
-    assert (or_interactions(x) @ y).item() == pytest.approx((x @ _or_adjoint(y)).item())
+    assert (or_interactions(x) @ y).item() == pytest.approx((x @ or_adjoint(y)).item())
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 13])
-def test_kronecker_power_is_the_dense_one(n, random_table):
+def test_kronecker_product_is_the_dense_one(n, random_table):
     factor = torch.tensor([[1.0, 2.0], [-0.5, 0.3]], dtype=torch.float64)
     x = random_table(n, 2, 3)
     expected = x
     for _ in range(n):  # one player at a time, rotating the axes
         expected = expected.reshape(2, 3, 2, -1)
         expected = torch.einsum("ij,abjk->abki", factor, expected)
-    assert torch.allclose(KroneckerPower(factor, n)(x), expected.reshape(2, 3, -1))
+    blocks = kronecker_blocks(factor.expand(1, n, 2, 2))
+    found = kronecker_product(blocks, x.flatten(0, 1)).view(x.shape)
+    assert torch.allclose(found, expected.reshape(2, 3, -1))
 
 
-def test_projection_is_the_nearest_point(random_table):
-    table = random_table(4)
-    problem = SplitProblem(table.unsqueeze(0))
-    point = random_table(4, 1, 2)
-    near = problem.project(point)
-    # On the subspace: a chosen, b what is left of the game.
-    left = or_interactions(table - zeta(near[0, 0]))
-    assert torch.allclose(near[0, 1, 1:], left[1:])
+def random_scaling(n, games, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    return Scaling.of(normal(games, 2), normal(games, 2, n))
+
+
+@pytest.mark.parametrize("n", [1, 4, 6])
+def test_projection_is_the_nearest_point_of_the_scaled_subspace(n, random_table):
+    scaling = random_scaling(n, 3)
+    point = random_table(n, 3, 2)
+    near = scaling.project(point)
+    # On the subspace: a chosen, b = P a what is taken from the OR part.
+    a, b = (near / scaling.sizes).unbind(1)
+    assert torch.allclose(b[:, 1:], or_interactions(-zeta(a))[:, 1:])
     # Nearest: the way there is normal to every direction inside the subspace.
-    assert torch.allclose(problem.project(near), near)
-    inside = problem.project(random_table(4, 1, 2)) - near
-    assert ((point - near) * inside).sum().item() == pytest.approx(0, abs=1e-9)
+    assert torch.allclose(scaling.project(near), near)
+    inside = scaling.project(random_table(n, 3, 2))
+    across = ((point - near) * inside).sum((-2, -1))
+    assert across.abs().max() < 1e-9 * point.abs().max() * inside.abs().max()
+
+
+def test_scaling_fits_sizes_that_are_products_of_its_factors():
+    scaling = random_scaling(5, 2)
+    fitted = Scaling.fitted(3 / scaling.sizes)
+    assert torch.allclose(fitted.sizes, scaling.sizes / 3)
+    chosen = torch.tensor([False, True])
+    mixed = fitted.where(chosen, scaling)
+    assert torch.equal(mixed.sizes[1], fitted.sizes[1])
+    assert torch.equal(mixed.keep(chosen).sizes, fitted.keep(chosen).sizes)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("n", [1, 3, 4, 5, 9])
+def test_sweep_is_the_iteration_written_out(n, dtype, random_table):
+    scaling = random_scaling(n, 2)
+    y, anchor, shift = (random_table(n, 2, 2) for _ in range(3))
+    limit = random_table(n, 2, 2).abs()
+    age = torch.tensor([0, 7])
+    found = Sweep(scaling, dtype).run(y, limit, anchor, shift, age, 3)
+    expected = y
+    for step in range(1, 4):
+        u = torch.maximum(torch.minimum(expected, limit), -limit)
+        x = scaling.project(expected - 2 * u) + shift
+        ahead = 2 * (x + u) - expected
+        share = ((age + step) / (age + step + 1)).view(2, 1, 1).double()
+        expected = anchor + share * (ahead - anchor)
+    tolerance = 1e-12 if dtype == torch.float64 else 1e-4
+    assert (found - expected).abs().max() < tolerance * expected.abs().max()
+    assert found.dtype == torch.float64
 
 
 def test_leaves_the_random_state_alone_and_needs_no_graph():
@@ -271,6 +404,22 @@ def test_leaves_the_random_state_alone_and_needs_no_graph():
 def test_bad_options(options, message):
     with pytest.raises(ValueError, match=message):
         and_or_split(torch.zeros(4), **options)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (torch.ones(3), r"`weights` must be broadcastable to \(\*batch, 2, 4\).*rows"),
+        (torch.ones(3, 4), r"`weights` must be broadcastable to \(\*batch, 2, 4\)"),
+        (torch.ones(3, 2, 4), r"`weights` must be broadcastable to \(2, 4\).*two rows"),
+        (torch.ones(4, dtype=torch.int64), "`weights` must be positive floating"),
+        (torch.tensor([1.0, 0.0, 1.0, 1.0]), "`weights` must be positive floating"),
+        (torch.tensor([1.0, math.inf, 1.0, 1.0]), "`weights` must be finite"),
+    ],
+)
+def test_bad_weights(weights, message):
+    with pytest.raises(ValueError, match=message):
+        and_or_split(torch.zeros(4), weights=weights)
 
 
 def test_bad_tables():
