@@ -6,10 +6,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
 from captum_interactions._captum import select_targets
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions.games._callables import training_effects
 
 __all__ = ["check_target", "format_inputs", "select_output", "warn_if_training"]
 
@@ -43,11 +45,35 @@ def check_target(target: Any, batch_size: int) -> Any:
         TypeError: If it has none of the forms.
         ValueError: If its length does not fit the batch.
     """
-    if target is None or isinstance(target, int):
+    if target is None or _is_index(target):
         return target
     if not isinstance(target, (Tensor, tuple, list)):
         bad_type(
-            "target", "an int, tuple, list or tensor", target, "see Captum's forms"
+            "target",
+            "an int, tuple, list or tensor",
+            target,
+            "see Captum's forms; a class is a whole number",
+        )
+    if isinstance(target, Tensor):
+        whole = not (target.is_floating_point() or target.is_complex())
+        proper = whole and target.dtype != torch.bool
+        received = f"a tensor of {target.dtype}"
+    elif isinstance(target, tuple):
+        proper = len(target) > 0 and all(
+            _is_index(part) or isinstance(part, slice) for part in target
+        )
+        received = f"{target!r}"[:80]
+    else:
+        proper = all(map(_is_index, target)) or all(
+            isinstance(one, tuple) and one and all(map(_is_index, one))
+            for one in target
+        )
+        received = f"{target!r}"[:80]
+    if not proper:
+        raise TypeError(
+            f"`target` must be made of integer indices, got {received}; pass the "
+            "index of an output, a tuple of indices, or a list or tensor of them, one "
+            "for each example"
         )
     if isinstance(target, tuple):
         return target
@@ -65,6 +91,10 @@ def check_target(target: Any, batch_size: int) -> Any:
             "pass an int to explain the same output everywhere",
         )
     return target
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def select_output(output: Tensor, target: Any) -> Tensor:
@@ -87,13 +117,7 @@ def select_output(output: Tensor, target: Any) -> Tensor:
 
 def warn_if_training(forward_func: Callable[..., Any]) -> None:
     """Warn of layers in train mode that make v(S) depend on chance or on the batch."""
-    if not isinstance(forward_func, nn.Module):
-        return
-    dropout = norm = False
-    for module in forward_func.modules():
-        if module.training:
-            dropout |= isinstance(module, nn.modules.dropout._DropoutNd)
-            norm |= isinstance(module, nn.modules.batchnorm._BatchNorm)
+    dropout, norm = training_effects(forward_func)
     if dropout or norm:
         effects = ["dropout draws anew for every coalition"] * dropout + [
             "batch norm mixes the coalitions of a batch and updates its running "

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["CPU_ROWS", "FixedBatch", "ProbedBatch"]
+import errno
+import warnings
 
-# Masked inputs of one forward pass stay below this, whatever the probe would like.
+import torch
+
+__all__ = ["CPU_ROWS", "FixedBatch", "ProbedBatch", "is_out_of_memory"]
+
+# Masked inputs and outputs of one forward pass stay below this, whatever the probe would like.
 _MAX_BATCH_BYTES = 1 << 26
 # The second pass is this large, if at the pace of the first it is done in this time:
 # small batches waste the time of small models, large ones the patience of slow ones.
@@ -26,14 +31,24 @@ class FixedBatch:
     settled = True
 
     def __init__(self, size: int) -> None:
-        self.size = size
+        self.size = self._chosen = size
 
     def record(self, coalitions: int, seconds: float) -> None:
         """Measurements change nothing."""
 
     def shrink(self) -> bool:
-        """A chosen size is kept, also when memory runs out."""
-        return False
+        """Halve the batch after memory ran out; False if it can't be halved."""
+        if self.size == 1:
+            return False
+        if self.size == self._chosen:
+            warnings.warn(
+                f"memory ran out with `perturbations_per_eval` = {self.size}; fewer "
+                "coalitions share a forward pass instead",
+                UserWarning,
+                stacklevel=7,
+            )
+        self.size //= 2
+        return True
 
 
 class ProbedBatch:
@@ -47,7 +62,7 @@ class ProbedBatch:
     Args:
         total: Coalitions to evaluate.
         rows_per_coalition: Forward rows one coalition takes.
-        bytes_per_coalition: Bytes of its masked inputs.
+        bytes_per_coalition: Bytes of its masked inputs and its outputs.
         on_cpu: Whether the model runs on a CPU.
     """
 
@@ -111,3 +126,36 @@ class ProbedBatch:
 
 def _power_of_two_below(number: int) -> int:
     return 1 << max(0, number.bit_length() - 1)
+
+
+# How libraries say that memory ran out, where they have no exception of their own:
+# torch's CPU allocator, CUDA, cuBLAS, cuDNN, HIP, MPS, XLA, C++.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "alloc_failed",
+    "failed to allocate",
+    "unable to allocate",
+    "bad_alloc",
+    "bad alloc",
+    "resource_exhausted",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an exception means that memory ran out, in any library's words.
+
+    Example:
+        >>> is_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated"))
+        True
+    """
+    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    if not isinstance(error, RuntimeError):
+        return False
+    message = str(error).lower()
+    return any(words in message for words in _OUT_OF_MEMORY)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from captum_interactions.functional.coalitions import codes_to_masks
+from captum_interactions.functional.coalitions import codes_to_masks, coalition_members
 from captum_interactions.games.masking import MaskedInputs
 
 __all__ = ["CodeRows", "MaskRows"]
@@ -29,8 +29,23 @@ class MaskRows:
         """Return the masked inputs of coalitions start..stop−1 of the list."""
         return self._masked.rows(self._masks[..., start:stop, :])
 
-    def forward_done(self) -> None:
-        """Nothing is reused, so nothing needs to be looked after."""
+    def controls(self) -> tuple[int, ...]:
+        """Return the positions of ∅ and N, or else of the first and last coalition."""
+        masks = self._masks if self._masks.dim() == 2 else self._masks[0]
+        last = self.total - 1
+        found = [
+            int(at[0]) if len(at) else default
+            for at, default in (
+                ((~masks.any(-1)).nonzero()[:, 0], 0),
+                (masks.all(-1).nonzero()[:, 0], last),
+            )
+        ]
+        return tuple(dict.fromkeys(found))
+
+    def members(self, position: int) -> tuple[int, ...]:
+        """Return the players of the coalition at ``position``."""
+        present = self._masks[..., position, :].nonzero()[:, -1]
+        return tuple(present.unique().tolist())
 
 
 class CodeRows:
@@ -38,8 +53,10 @@ class CodeRows:
 
     Blocks of 2^k consecutive codes share their players from k on, so one buffer serves
     them all: between two blocks only the columns of the players that change are written
-    (fewer than two on average). With ``reuse=False``, as gradients need it, every block
-    is built anew.
+    (fewer than two on average). What is handed out is a copy of it, because a forward
+    function may write into its input, keep it, or know it again, in ways that can't be
+    seen from outside; copying is many times cheaper than building. With
+    ``reuse=False``, as gradients need it, every block is built anew.
     """
 
     # Below this many coalitions a fresh block is as cheap as a change to the buffer.
@@ -49,7 +66,6 @@ class CodeRows:
         self._masked = masked
         self._reuse = reuse
         self._buffers: tuple[Tensor, ...] = ()
-        self._versions: list[int] = []
         self._block = 0  # coalitions in the buffer, a power of two
         self._high = 0  # code of the players from log2(block) on that are present
         self._columns: dict[int, list[_Columns]] = {}
@@ -75,15 +91,15 @@ class CodeRows:
             if changed >> (player - first) & 1:
                 self._set(player, present=bool(start >> player & 1))
         self._high = start
-        self._versions = [buffer._version for buffer in self._buffers]
-        return self._buffers
+        return tuple(buffer.clone() for buffer in self._buffers)
 
-    def forward_done(self) -> None:
-        """Give up the buffer if the forward function wrote into it."""
-        if self._versions and self._versions != [b._version for b in self._buffers]:
-            self._reuse = False
-            self._buffers, self._versions = (), []
-            self._columns.clear()
+    def controls(self) -> tuple[int, ...]:
+        """Return the positions of ∅ and N."""
+        return 0, self.total - 1
+
+    def members(self, position: int) -> tuple[int, ...]:
+        """Return the players of the coalition at ``position``."""
+        return coalition_members(position)
 
     def _fresh(self, start: int, stop: int) -> tuple[Tensor, ...]:
         device = self._masked.players.masks[0].device

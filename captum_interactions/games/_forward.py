@@ -1,0 +1,144 @@
+"""The forward function as it is called on rows, with its arguments and its target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import signature
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from captum_interactions._captum import (
+    expand_target,
+    format_additional_forward_args,
+)
+from captum_interactions.games.arguments import select_output
+
+__all__ = ["Forward"]
+
+# Arguments that are no part of the batch are copied for every pass up to this size
+# (0.1 ms); larger ones are lent as they are, and a model that writes into them is found
+# by its control rows.
+_COPIED_BYTES = 1 << 20
+
+
+class Forward:
+    """Calls the forward function on some rows, and selects its target.
+
+    Whatever the function does with what it gets, later passes don't see: tensors among
+    the arguments are copied for each pass.
+
+    Args:
+        forward_func: Model or callable.
+        target: Which output is explained, checked.
+        additional_forward_args: What is passed after the inputs. Tensors whose first
+            axis is the batch are repeated with it, as Captum does; anything else is
+            passed as it is.
+        batch_size: The number of examples.
+        n_inputs: The number of input tensors.
+
+    Attributes:
+        n_calls: Calls so far.
+        dtype: Floating dtype of the output, once there was one.
+        output_bytes: Bytes of output for one row of input, target not yet selected.
+
+    Raises:
+        TypeError: If the function can't be called with that many arguments.
+    """
+
+    def __init__(
+        self,
+        forward_func: Callable[..., Any],
+        target: Any,
+        additional_forward_args: Any,
+        batch_size: int,
+        n_inputs: int,
+    ) -> None:
+        self.func = forward_func
+        self._target = target
+        self._args = format_additional_forward_args(additional_forward_args) or ()
+        self._batch_size = batch_size
+        self._takes_inputs = _takes_inputs(forward_func, n_inputs + len(self._args))
+        self._tiled: tuple[int, Any, tuple[Any, ...]] = (1, target, self._args)
+        self.n_calls = 0
+        self.dtype: torch.dtype | None = None
+        self.output_bytes = 0
+
+    def __call__(self, rows: tuple[Tensor, ...], repeats: int) -> Tensor:
+        """One forward pass on the batch tiled ``repeats`` times.
+
+        Raises:
+            TypeError: If the function returns neither a tensor nor a number, or complex
+                numbers.
+            ValueError: If the target does not exist.
+        """
+        if self._tiled[0] != repeats:
+            args = tuple(self._repeated(argument, repeats) for argument in self._args)
+            self._tiled = repeats, expand_target(self._target, repeats), args
+        _, target, args = self._tiled
+        self.n_calls += 1
+        output = self.func(
+            *(rows if self._takes_inputs else ()), *map(self._lent, args)
+        )
+        if isinstance(output, (bool, int, float)):
+            output = torch.tensor(float(output), dtype=torch.float64)
+        if not isinstance(output, Tensor):
+            raise TypeError(
+                "`forward_func` must return a tensor or a number, got "
+                f"{type(output).__name__}; wrap it to return the output to explain"
+            )
+        if output.is_complex():
+            raise TypeError(
+                f"`forward_func` must return real numbers, got {output.dtype}; wrap it "
+                "to return the real part, the magnitude or the phase"
+            )
+        self.output_bytes = output.numel() * output.element_size() // len(rows[0])
+        output = select_output(output, target)
+        if output.is_floating_point():
+            self.dtype = output.dtype
+        return output
+
+    def _is_batched(self, argument: Any) -> bool:
+        return (
+            isinstance(argument, Tensor)
+            and argument.dim() > 0
+            and argument.shape[0] == self._batch_size
+        )
+
+    def _repeated(self, argument: Any, repeats: int) -> Any:
+        if not self._is_batched(argument):
+            return argument
+        if argument.layout != torch.strided:
+            return torch.cat([argument] * repeats)
+        return argument.repeat(repeats, *(1,) * (argument.dim() - 1))
+
+    def _lent(self, argument: Any) -> Any:
+        if not isinstance(argument, Tensor) or argument.layout != torch.strided:
+            return argument
+        small = argument.numel() * argument.element_size() <= _COPIED_BYTES
+        return argument.clone() if small or self._is_tiled(argument) else argument
+
+    def _is_tiled(self, argument: Tensor) -> bool:
+        return all(argument is not own for own in self._args)
+
+
+def _takes_inputs(forward_func: Callable[..., Any], n_arguments: int) -> bool:
+    """Whether to pass the inputs: Captum calls functions without parameters bare."""
+    if isinstance(forward_func, nn.Module):
+        return True
+    try:
+        parameters = signature(forward_func)
+    except (TypeError, ValueError):  # builtins have none that can be read
+        return True
+    if not parameters.parameters:
+        return False
+    try:
+        parameters.bind(*(None,) * n_arguments)
+    except TypeError as error:
+        raise TypeError(
+            f"`forward_func` must take {n_arguments} positional arguments, the inputs "
+            "and then `additional_forward_args`, got one with the signature "
+            f"{parameters} ({error}); wrap it in a function that does"
+        ) from error
+    return True

@@ -1,0 +1,57 @@
+"""How exactly a model computes: its coarsest number format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from captum_interactions.games._callables import modules_of
+
+__all__ = ["working_unit"]
+
+# TensorFloat-32 keeps 10 bits of a fraction.
+_TF32_UNIT = 2.0**-10
+
+
+def working_unit(func: Callable[..., Any], tensors: Iterable[Tensor]) -> float:
+    """Relative spacing of the coarsest numbers that a model computes with.
+
+    Looks at the inputs and outputs, at the parameters of all modules that the function
+    can be seen to use, at autocast, and on CUDA at whether TensorFloat-32 is allowed.
+
+    Example:
+        >>> model = nn.Linear(2, 1).bfloat16()
+        >>> working_unit(lambda x: model(x.bfloat16()).float(), [torch.ones(1, 2)])
+        0.0078125
+    """
+    dtypes: set[torch.dtype] = set()
+    devices: set[str] = set()
+    convolves = False
+    for tensor in tensors:
+        dtypes.add(tensor.dtype)
+        devices.add(tensor.device.type)
+    for module in modules_of(func):
+        convolves |= isinstance(module, (nn.modules.conv._ConvNd, nn.RNNBase))
+        dtypes.update(p.dtype for p in module.parameters(recurse=False))
+    units = [torch.finfo(d).eps for d in dtypes if d.is_floating_point]
+    units += [torch.finfo(d).eps for d in map(_autocast_dtype, devices) if d]
+    if "cuda" in devices and (
+        torch.backends.cuda.matmul.allow_tf32
+        or (convolves and torch.backends.cudnn.allow_tf32)
+    ):
+        units.append(_TF32_UNIT)
+    return max(units, default=torch.finfo(torch.float32).eps)
+
+
+def _autocast_dtype(device: str) -> torch.dtype | None:
+    """Return what autocast computes with on a device, None where it is off."""
+    if device == "cpu":
+        on, dtype = torch.is_autocast_cpu_enabled(), torch.get_autocast_cpu_dtype
+    elif device == "cuda":
+        on, dtype = torch.is_autocast_enabled(), torch.get_autocast_gpu_dtype
+    else:
+        return None
+    return dtype() if on else None

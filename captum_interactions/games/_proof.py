@@ -1,0 +1,211 @@
+"""The proof that coalitions may share a forward pass.
+
+Captum evaluates one perturbation per pass unless it is told otherwise; here they share
+passes, which is right only if a row's output does not depend on the rows beside it, on
+chance, or on what was evaluated before. Two control coalitions are evaluated alone and
+compared with what they give in company, where they occur anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+import torch
+from torch import Tensor
+
+from captum_interactions.functional.coalitions import accumulation_dtype
+from captum_interactions.games._callables import is_training
+from captum_interactions.games._precision import working_unit
+from captum_interactions.games._random_state import RandomState
+from captum_interactions.games.rows import CodeRows, MaskRows
+
+__all__ = ["Proof", "UnbatchableError"]
+
+# Kernels for different batch sizes add up in different orders: networks of float32 were
+# seen to differ by up to 10 units in the last place of |v|. Far more is allowed, and
+# half of the digits (eps to this power) of what the players change.
+_ROUNDING_UNITS = 64.0
+_ROUNDING_POWER = 0.5
+# Up to eps to this power of what the players change (0.25 % in float32), it may still
+# be rounding in a network whose outputs are small beside what they are made of; then
+# other companions of the same number decide.
+_DOUBTFUL_POWER = 0.375
+# Chance may happen to draw the same twice; it is asked this often.
+_REPEATS = 4
+
+
+class UnbatchableError(Exception):
+    """Coalitions can't share a pass; says why."""
+
+
+class _Control(NamedTuple):
+    """One coalition with one baseline, evaluated by itself."""
+
+    position: int
+    rows: tuple[Tensor, ...]  # (batch, *features) each
+    alone: Tensor  # (batch, *outputs)
+
+
+class Proof:
+    """Control coalitions of a game and what becomes of them in company.
+
+    Args:
+        forward: One pass on rows of so many coalitions times baselines, for its raw
+            output, ``(rows, *outputs)``.
+        func: The forward function, to look at.
+        random: The random state around the passes.
+        source: The first coalitions to be evaluated, ∅ and N among them if there are.
+        batch_size: The number of examples.
+        n_baselines: Baselines of each coalition.
+
+    Attributes:
+        gap: Largest difference between outputs of the same rows in different passes,
+            ``(batch, *outputs)``: what the arithmetic of the model leaves open.
+        one_by_one: Set when coalitions don't share passes any more.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[[tuple[Tensor, ...], int], Tensor],
+        func: Callable[..., Any],
+        random: RandomState,
+        source: MaskRows | CodeRows,
+        batch_size: int,
+        n_baselines: int,
+    ) -> None:
+        self._forward, self._func, self._random = forward, func, random
+        self._n_baselines = n_baselines
+        self._source: MaskRows | CodeRows | None = source
+        self._controls = []
+        for position in source.controls():
+            rows = source.rows(position, position + 1)
+            rows = tuple(row[:batch_size].clone() for row in rows)
+            self._controls.append(_Control(position, rows, self._pass(rows)))
+        self._unit = 0.0
+        self.one_by_one = False
+        self.gap = torch.zeros_like(self._controls[0].alone)
+
+    def look(
+        self,
+        source: MaskRows | CodeRows,
+        start: int,
+        stop: int,
+        rows: Callable[[], tuple[Tensor, ...]],
+        output: Tensor,  # (C·K·batch, *outputs)
+    ) -> None:
+        """Compare controls among coalitions start..stop−1 with themselves alone.
+
+        Args:
+            source: Where the coalitions come from; other sources are not looked at.
+            start: Position of the first.
+            stop: Position after the last.
+            rows: Makes the rows of the pass again.
+            output: What the pass returned.
+
+        Raises:
+            UnbatchableError: If rows depend on each other or on their number.
+            ValueError: If the forward function is random or keeps state.
+        """
+        if source is not self._source:
+            return
+        for control in self._controls:
+            if start <= control.position < stop:
+                company = (control.position - start) * self._n_baselines
+                self._compare(control, company * len(control.alone), rows, output)
+        if stop == source.total:
+            self._source = None  # all were met; let go of the coalitions
+
+    def _pass(self, rows: tuple[Tensor, ...], repeats: int = 1) -> Tensor:
+        output = self._forward(tuple(row.clone() for row in rows), repeats)
+        return output.to(accumulation_dtype(output.device))
+
+    def _compare(
+        self,
+        control: _Control,
+        at: int,
+        rows: Callable[[], tuple[Tensor, ...]],
+        output: Tensor,
+    ) -> None:
+        size = len(control.alone)
+        if output.shape[1:] != control.alone.shape[1:]:
+            raise UnbatchableError("the shape of the output depends on their number")
+        seen = output.to(control.alone.dtype)
+        again = seen[at : at + size]
+        if not self._unit:
+            self._unit = working_unit(self._func, (*control.rows, output))
+        seen = seen.reshape(-1, *control.alone.shape)
+        spread = seen.amax(0) - seen.amin(0)
+        for other in self._controls:
+            spread = spread.maximum((other.alone - control.alone).abs())
+        gap = (again - control.alone).abs()
+        if _beyond(gap, control, self._unit, self._unit**_ROUNDING_POWER * spread):
+            self._explain(control, at, rows(), again, spread)
+        self.gap = self.gap.maximum(gap)
+
+    def _explain(
+        self,
+        control: _Control,
+        at: int,
+        rows: tuple[Tensor, ...],
+        again: Tensor,
+        spread: Tensor,
+    ) -> None:
+        """Say why a control differs in company; return if it is rounding after all."""
+        allowed = self._unit**_ROUNDING_POWER * spread
+        for other in 2 * [control, *self._controls]:
+            gap = (self._pass(other.rows) - other.alone).abs()
+            if _beyond(gap, other, self._unit, allowed):
+                self._refuse(control, allowed)
+        gap = (again - control.alone).abs()
+        size = len(control.rows[0])
+        repeats = len(rows[0]) // size
+        if repeats == 1 or self.one_by_one:
+            self._refuse(control, allowed)
+        company = tuple(row.repeat(repeats, *(1,) * (row.dim() - 1))
+                        for row in control.rows)  # fmt: skip
+        copies = self._pass(company, repeats)[at : at + len(again)]
+        # Rounding depends on how many rows there are, never on what is in the others.
+        heeded = (copies - again).abs() > gap / 8
+        if bool((heeded & (gap > allowed)).any()):
+            raise UnbatchableError("the rows of a pass depend on each other")
+        doubtful = self._unit**_DOUBTFUL_POWER * spread
+        if _beyond(gap, control, self._unit, doubtful):
+            raise UnbatchableError(
+                "values depend on how many rows share a pass, as they do if a tensor "
+                "in `additional_forward_args` has no batch axis"
+            )
+
+    def _refuse(self, control: _Control, allowed: Tensor) -> NoReturn:
+        """Say whether chance or memory makes a coalition's values differ."""
+        self._pass(control.rows)  # so that the next two have the same before them
+        with self._random.replayed() as again:
+            first = self._pass(control.rows)
+            again()
+            second = self._pass(control.rows)
+        repeats = [first, second]
+        repeats += [self._pass(control.rows) for _ in range(_REPEATS)]
+        differs = [
+            _beyond((one - second).abs(), control, self._unit, allowed)
+            for one in repeats
+        ]
+        if differs[0] or not any(differs):
+            because = "it keeps state from call to call, or draws by a source of its own"
+            remedy = "reset its state at the start of every call"
+        else:
+            because = "it draws random numbers"
+            remedy = "seed them inside it, or let it return the mean of many draws"
+        if is_training(self._func):
+            remedy = "a module is in train mode, so call .eval() first, or " + remedy
+        values = torch.stack([control.alone, *repeats])
+        size = (values.amax(0) - values.amin(0)).amax().item()
+        raise ValueError(
+            "`forward_func` must return the same values whenever it gets the same "
+            f"input, got values that differ by {size:.3g} because {because}; {remedy}"
+        )
+
+
+def _beyond(gap: Tensor, control: _Control, unit: float, allowed: Tensor) -> bool:
+    """Whether a difference is more than rounding; NaN is reported elsewhere."""
+    rounding = _ROUNDING_UNITS * unit * control.alone.abs()
+    return bool((gap > rounding + allowed).any())
