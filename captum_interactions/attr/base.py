@@ -78,6 +78,6 @@ class AbstractInteractionAttribution(PerturbationAttribution, ABC):
             n_evaluations=game.n_evaluations,
             v_empty=v_empty,
             v_full=v_full,
-            dtype=game.value_dtype,
+            dtype=game.reading_dtype,
             tuple_inputs=is_tuple(inputs),
         )

@@ -156,7 +156,8 @@ def fit_prior(
         rows = order[:_FIT_ROWS].to(values.device)
         masks, values = masks[rows], values[rows]
     start = [log(0.07 / 0.93)] * n + [0.0, -6.0, -6.0]
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
+        masks, values = masks.clone(), values.detach().clone()  # not of inference mode
         parameters = torch.tensor(
             start, dtype=values.dtype, device=values.device, requires_grad=True
         )

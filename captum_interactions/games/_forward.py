@@ -93,7 +93,8 @@ class Forward:
                 f"`forward_func` must return real numbers, got {output.dtype}; wrap it "
                 "to return the real part, the magnitude or the phase"
             )
-        self.output_bytes = output.numel() * output.element_size() // len(rows[0])
+        n_rows = repeats * self._batch_size
+        self.output_bytes = output.numel() * output.element_size() // n_rows
         output = select_output(output, target)
         if output.is_floating_point():
             self.dtype = output.dtype

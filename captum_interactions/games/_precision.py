@@ -48,10 +48,14 @@ def working_unit(func: Callable[..., Any], tensors: Iterable[Tensor]) -> float:
 
 def _autocast_dtype(device: str) -> torch.dtype | None:
     """Return what autocast computes with on a device, None where it is off."""
-    if device == "cpu":
-        on, dtype = torch.is_autocast_cpu_enabled(), torch.get_autocast_cpu_dtype
-    elif device == "cuda":
-        on, dtype = torch.is_autocast_enabled(), torch.get_autocast_gpu_dtype
-    else:
+    try:
+        on = torch.is_autocast_enabled(device)
+        return torch.get_autocast_dtype(device) if on else None
+    except (AttributeError, TypeError):  # torch 2.3 asks in other words
+        if device == "cpu":
+            on, dtype = torch.is_autocast_cpu_enabled(), torch.get_autocast_cpu_dtype()
+        else:
+            on, dtype = torch.is_autocast_enabled(), torch.get_autocast_gpu_dtype()
+        return dtype if on else None
+    except RuntimeError:  # a device without autocast
         return None
-    return dtype() if on else None

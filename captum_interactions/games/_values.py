@@ -40,46 +40,49 @@ class ValueBlocks:
             ValueError: If a value is NaN or infinite: seen at once on a CPU, and
                 elsewhere, where asking means waiting, at blocks 1, 2, 4, 8 and so on.
         """
-        dtype = accumulation_dtype(block.device)
         start, self._filled = self._filled, self._filled + block.shape[-1]
         if self._gradients:
-            block = block.to(dtype)
-            self._blocks.append(block)
-        else:
-            if self._out is None:
-                # Normal tensors also under inference_mode: what is fitted to the
-                # values later needs gradients.
-                with torch.inference_mode(False):
-                    self._out = block.new_empty(
-                        *block.shape[:-1], self._total, dtype=dtype
-                    )
-            self._out[..., start : self._filled] = block
+            self._blocks.append(block.to(accumulation_dtype(block.device)))
+            return
+        if self._out is None:
+            self._out = self._room_for(block)
+        part = self._out[..., start : self._filled]
+        part.copy_(block)
         self._added += 1
-        often = block.device.type == "cpu"
-        if self._out is not None and (often or not self._added & (self._added - 1)):
-            check_finite(self._out[..., : self._filled], start if often else 0,
-                         self._members)  # fmt: skip
+        each = self._out.device.type == "cpu"
+        if each and not math.isfinite(part.sum().item()):
+            self._check()
+        elif not each and not self._added & (self._added - 1):
+            self._check()
+
+    def _room_for(self, block: Tensor) -> Tensor:
+        # A normal tensor also under inference_mode: what is fitted to the values later
+        # needs gradients.
+        with torch.inference_mode(False):
+            shape = (*block.shape[:-1], self._total)
+            return block.new_empty(shape, dtype=accumulation_dtype(block.device))
 
     def result(self) -> Tensor:
         """Return all values, ``(batch, *outputs, total)``."""
-        values = torch.cat(self._blocks, dim=-1) if self._out is None else self._out
-        if self._gradients or values.device.type != "cpu":
-            check_finite(values, 0, self._members)
-        return values
+        if self._out is None:
+            values = torch.cat(self._blocks, dim=-1)
+            check_finite(values, self._members)
+            return values
+        if self._out.device.type != "cpu":
+            self._check()
+        return self._out
+
+    def _check(self) -> None:
+        if self._out is not None:
+            check_finite(self._out[..., : self._filled], self._members)
 
 
-def check_finite(
-    values: Tensor, start: int, members: Callable[[int], tuple[int, ...]]
-) -> None:
-    """Refuse NaN and infinity among the values from ``start`` on.
+def check_finite(values: Tensor, members: Callable[[int], tuple[int, ...]]) -> None:
+    """Refuse NaN and infinity.
 
     Raises:
-        ValueError: If there are any; it counts them among all values.
+        ValueError: If there are any.
     """
-    # The sum of finite doubles is finite, for all that a network returns, and one
-    # number is quicker to look at than all.
-    if math.isfinite(values[..., start:].detach().sum().item()):
-        return
     finite = torch.isfinite(values.detach()).reshape(-1, values.shape[-1]).all(0)
     if not bool(finite.all()):
         bad = (~finite).nonzero()[:, 0]

@@ -55,25 +55,18 @@ def check_target(target: Any, batch_size: int) -> Any:
             "see Captum's forms; a class is a whole number",
         )
     if isinstance(target, Tensor):
-        whole = not (target.is_floating_point() or target.is_complex())
-        proper = whole and target.dtype != torch.bool
-        received = f"a tensor of {target.dtype}"
+        if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+            bad_value("target", "a tensor of integers", target.dtype, "pass indices")
     elif isinstance(target, tuple):
-        proper = len(target) > 0 and all(
-            _is_index(part) or isinstance(part, slice) for part in target
-        )
-        received = f"{target!r}"[:80]
-    else:
-        proper = all(map(_is_index, target)) or all(
-            isinstance(one, tuple) and one and all(map(_is_index, one))
-            for one in target
-        )
-        received = f"{target!r}"[:80]
-    if not proper:
-        raise TypeError(
-            f"`target` must be made of integer indices, got {received}; pass the "
-            "index of an output, a tuple of indices, or a list or tensor of them, one "
-            "for each example"
+        slices = all(_is_index(part) or isinstance(part, slice) for part in target)
+        if not (target and slices):
+            bad_value("target", "a tuple of integers", _short(target), "pass indices")
+    elif not (all(map(_is_index, target)) or all(map(_is_place, target))):
+        bad_value(
+            "target",
+            "a list of integers or of tuples of integers",
+            _short(target),
+            "pass one index, or tuple of them, for each example",
         )
     if isinstance(target, tuple):
         return target
@@ -97,6 +90,14 @@ def _is_index(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_place(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) > 0 and all(map(_is_index, value))
+
+
+def _short(value: Any) -> str:
+    return f"{value!r}"[:80]
+
+
 def select_output(output: Tensor, target: Any) -> Tensor:
     """Pick the target's column of a forward output, as Captum does.
 
@@ -105,6 +106,8 @@ def select_output(output: Tensor, target: Any) -> Tensor:
     """
     if target is None:
         return output
+    if _is_index(target) and output.dim() > 1 and 0 <= target < output.shape[1]:
+        return output.select(1, target)  # the usual case, quicker than asking Captum
     try:
         return select_targets(output, target)
     except (AssertionError, IndexError, RuntimeError) as error:
@@ -115,8 +118,12 @@ def select_output(output: Tensor, target: Any) -> Tensor:
         ) from error
 
 
-def warn_if_training(forward_func: Callable[..., Any]) -> None:
-    """Warn of layers in train mode that make v(S) depend on chance or on the batch."""
+def warn_if_training(forward_func: Callable[..., Any]) -> bool:
+    """Warn of layers in train mode that make v(S) depend on chance or on the batch.
+
+    Returns:
+        Whether there was something to warn of.
+    """
     dropout, norm = training_effects(forward_func)
     if dropout or norm:
         effects = ["dropout draws anew for every coalition"] * dropout + [
@@ -129,3 +136,4 @@ def warn_if_training(forward_func: Callable[..., Any]) -> None:
             UserWarning,
             stacklevel=5,
         )
+    return dropout or norm

@@ -3,46 +3,47 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from inspect import signature
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
-from captum_interactions._captum import (
-    expand_additional_forward_args,
-    expand_target,
-    format_additional_forward_args,
-    progress_bar,
-)
+from captum_interactions._captum import progress_bar
 from captum_interactions._checks import (
     bad_type,
     bad_value,
     check_enumerable,
     check_positive_int,
 )
-from captum_interactions.functional.coalitions import (
-    accumulation_dtype,
-    coalition_members,
-)
+from captum_interactions.functional.coalitions import accumulation_dtype
+from captum_interactions.games._forward import Forward
+from captum_interactions.games._proof import Proof, ScalarPerBatchError, UnbatchableError
+from captum_interactions.games._random_state import RandomState
+from captum_interactions.games._values import ValueBlocks
 from captum_interactions.games.arguments import (
     check_target,
     format_inputs,
-    select_output,
     warn_if_training,
 )
-from captum_interactions.games.batching import FixedBatch, ProbedBatch
+from captum_interactions.games.batching import (
+    FixedBatch,
+    ProbedBatch,
+    is_out_of_memory,
+)
 from captum_interactions.games.masking import MaskedInputs, format_baselines
 from captum_interactions.games.rows import CodeRows, MaskRows
 from captum_interactions.players.players import Players
 
 __all__ = ["ModelGame"]
 
-
-class _ScalarPerBatchError(Exception):
-    """The forward function turned out to return one scalar for a whole batch."""
+# So few passes are done one by one: there is nothing to gain by a proof.
+_FEW_PASSES = 2
+# All outputs of all coalitions, if no target was chosen, stay below this: 16 outputs of
+# 24 players, the most that are enumerated.
+_MOST_TABLE_BYTES = 1 << 31
 
 
 class ModelGame:
@@ -74,8 +75,6 @@ class ModelGame:
     Attributes:
         players: The players.
         n_evaluations: Coalitions evaluated so far, per example.
-        n_forwards: Calls of ``forward_func`` so far.
-        value_dtype: Floating dtype of the model's output, once evaluated.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -112,33 +111,57 @@ class ModelGame:
                 "or None to let it be chosen",
             )
         tensors = format_inputs(inputs)
-        self.forward_func = forward_func
-        # Captum calls functions without parameters without arguments; asked once here,
-        # as inspect takes longer than a small forward pass.
-        self._takes_inputs = len(signature(forward_func).parameters) > 0
         self.players = Players.from_feature_mask(feature_mask, tensors)
         self._masked = MaskedInputs(
             tensors, format_baselines(baselines, tensors), self.players
         )
-        self._target = check_target(target, self.batch_size)
-        self._args = format_additional_forward_args(additional_forward_args)
-        self._expanded: tuple[int, Any, Any] | None = None
+        self._forward = Forward(
+            forward_func,
+            check_target(target, self.batch_size),
+            additional_forward_args,
+            self.batch_size,
+            len(tensors),
+        )
+        self._random = RandomState({t.device for t in tensors if t.is_cuda})
+        self._proof: Proof | None = None
+        self._one_by_one = False
         self._per_eval = perturbations_per_eval
+        self._explains_all = target is None
         self._show_progress = show_progress
         self._gradients = gradients
         self._name = name
-        self._scalar_per_batch = False
-        self.n_evaluations = 0
-        self.n_forwards = 0
-        self.value_dtype = torch.get_default_dtype()
-        if not gradients:
-            warn_if_training(forward_func)
+        self.n_evaluations = self._forwards_before = 0
+        # Who is told that values are noisy may go on with them: nothing to be proved.
+        self._told = not gradients and warn_if_training(forward_func)
 
     def __repr__(self) -> str:
         return (
             f"ModelGame({self.n_players} players, {self.batch_size} examples, "
             f"{self.n_evaluations} coalitions evaluated)"
         )
+
+    @property
+    def forward_func(self) -> Callable[..., Any]:
+        """The model or callable."""
+        return self._forward.func
+
+    @property
+    def n_forwards(self) -> int:
+        """Calls of ``forward_func`` so far."""
+        return self._forward.n_calls
+
+    @property
+    def value_dtype(self) -> torch.dtype:
+        """Floating dtype of the model's output, once evaluated."""
+        return self._forward.dtype or torch.get_default_dtype()
+
+    @property
+    def reading_dtype(self) -> torch.dtype:
+        """Dtype in which readings are returned: the output's, at least float32.
+
+        Sums of values overflow float16 and drown in the rounding of bfloat16.
+        """
+        return torch.promote_types(self.value_dtype, torch.float32)
 
     @property
     def n_players(self) -> int:
@@ -168,11 +191,7 @@ class ModelGame:
             ValueError: If its shape does not fit, or values are not finite.
         """
         self._check_masks(masks)
-        values = self._evaluate(MaskRows(self._masked, masks))
-        _check_finite(
-            values, lambda i: tuple(masks[..., i, :].nonzero()[:, -1].unique().tolist())
-        )
-        return values
+        return self._evaluate(MaskRows(self._masked, masks))
 
     def table(self) -> Tensor:
         """Evaluate all 2**n coalitions.
@@ -186,9 +205,7 @@ class ModelGame:
                 finite.
         """
         check_enumerable(self.n_players)
-        values = self._evaluate(CodeRows(self._masked, reuse=not self._gradients))
-        _check_finite(values, coalition_members)
-        return values
+        return self._evaluate(CodeRows(self._masked, reuse=not self._gradients))
 
     def _check_masks(self, masks: Tensor) -> None:
         if not isinstance(masks, Tensor) or masks.dtype != torch.bool:
@@ -209,9 +226,100 @@ class ModelGame:
             )
 
     def _evaluate(self, source: MaskRows | CodeRows) -> Tensor:
-        try:
-            values = self._run(source)
-        except _ScalarPerBatchError:
+        """Evaluate a source of rows; one coalition at a time where it must be so."""
+        few = source.total * self._masked.n_baselines <= _FEW_PASSES
+        unproved = self._proof is None and not (self._gradients or self._told)
+        one_by_one = self._one_by_one or (unproved and few)
+        with (
+            self._quietly(),
+            progress_bar(self._show_progress, self._name, source.total) as bar,
+        ):
+            self._forwards_before = self.n_forwards
+            if unproved and not few:
+                self._proof = self._prove(source, bar)
+            try:
+                values = self._run(source, bar, one_by_one)
+            except UnbatchableError as why:
+                self._give_up_batching(why)
+                values = self._run(source, bar, one_by_one=True)
+        self.n_evaluations += source.total
+        return values
+
+    def _run(
+        self, source: MaskRows | CodeRows, bar: Any, one_by_one: bool
+    ) -> Tensor:  # (batch, *outputs, total)
+        """Evaluate a source of rows block by block."""
+        batch = self._batch(source, one_by_one)
+        values = ValueBlocks(source.total, self._gradients, source.members)
+        position = 0
+        while position < source.total:
+            stop = position + source.step(position, batch.size)
+            start, before = time.perf_counter(), self.n_forwards
+            try:
+                output = self._pass(source, position, stop, one_by_one)
+            except Exception as error:
+                if is_out_of_memory(error) and batch.shrink():
+                    continue
+                raise
+            values.add(self._values(output, stop - position))
+            if not batch.settled:
+                _wait_for(output.device)
+                batch.record(stop - position, time.perf_counter() - start)
+            position = stop
+            left = -(-(source.total - position) // batch.size)
+            left *= self._masked.n_baselines if one_by_one else 1
+            bar.total = self.n_forwards - self._forwards_before + left
+            bar.update(self.n_forwards - before)
+        return values.result()
+
+    def _prove(self, source: MaskRows | CodeRows, bar: Any) -> Proof:
+        """Evaluate control coalitions alone, and look at the size of the output."""
+        before = self.n_forwards
+        proof = Proof(
+            self._outputs,
+            self.forward_func,
+            self._random,
+            source,
+            self.batch_size,
+            self._masked.n_baselines,
+        )
+        bar.update(self.n_forwards - before)
+        outputs = proof.gap[0].numel()
+        size = 8 * outputs * source.total * self.batch_size
+        if self._explains_all and outputs > 1 and size > _MOST_TABLE_BYTES:
+            bad_value(
+                "target",
+                f"given for an output of {outputs:,} values",
+                f"None, so that v of {source.total:,} coalitions and "
+                f"{self.batch_size} examples would take {size / 2**30:.1f} GiB",
+                "choose the output to explain",
+            )
+        return proof
+
+    def _batch(
+        self, source: MaskRows | CodeRows, one_by_one: bool
+    ) -> FixedBatch | ProbedBatch:
+        """How many coalitions to take at a time."""
+        if one_by_one or self._per_eval is not None:
+            return FixedBatch(1 if one_by_one else self._per_eval or 1)
+        masked = self._masked
+        rows = masked.rows_per_coalition
+        batch = ProbedBatch(
+            source.total,
+            rows,
+            masked.bytes_per_coalition + rows * self._forward.output_bytes,
+            on_cpu=masked.inputs[0].device.type == "cpu",
+        )
+        if self._proof is not None:
+            batch.record(1, self._proof.seconds * masked.n_baselines)
+        return batch
+
+    def _give_up_batching(self, why: UnbatchableError) -> None:
+        """Go on with one coalition per pass, and say so unless that is the contract."""
+        self._one_by_one = True
+        if self._proof is not None:
+            self._proof.one_by_one = True
+        if isinstance(why, ScalarPerBatchError):
             if self._per_eval is not None and self._per_eval > 1:
                 bad_value(
                     "perturbations_per_eval",
@@ -219,160 +327,106 @@ class ModelGame:
                     self._per_eval,
                     "coalitions can't share a batch then",
                 )
-            self._scalar_per_batch = True
-            values = self._run(source)
-        self.n_evaluations += source.total
-        return values
-
-    def _run(self, source: MaskRows | CodeRows) -> Tensor:
-        """Evaluate a source of rows block by block."""
-        batch: FixedBatch | ProbedBatch
-        if self._scalar_per_batch or self._per_eval is not None:
-            batch = FixedBatch(1 if self._scalar_per_batch else self._per_eval or 1)
-        else:
-            masked = self._masked
-            batch = ProbedBatch(
-                source.total,
-                masked.rows_per_coalition,
-                masked.bytes_per_coalition,
-                on_cpu=masked.inputs[0].device.type == "cpu",
-            )
-        values = _Collector(source.total, self._gradients)
-        position = 0
-        with (
-            self._quietly(),
-            progress_bar(
-                self._show_progress, self._name, self._passes(source.total, batch.size)
-            ) as bar,
-        ):
-            while position < source.total:
-                step = source.step(position, batch.size)
-                start = time.perf_counter()
-                before = self.n_forwards
-                try:
-                    rows = source.rows(position, position + step)
-                    block = self._forward(rows, step)
-                except torch.cuda.OutOfMemoryError:
-                    if not batch.shrink():
-                        raise
-                    continue
-                source.forward_done()
-                values.add(block)
-                position += step
-                if not batch.settled:
-                    _wait_for(block.device)
-                    batch.record(step, time.perf_counter() - start)
-                    bar.total = self.n_forwards + self._passes(
-                        source.total - position, batch.size
-                    )
-                bar.update(self.n_forwards - before)
-        return values.result()
-
-    def _passes(self, coalitions: int, size: int) -> int:
-        per_coalition = self._masked.n_baselines if self._scalar_per_batch else 1
-        return -(-coalitions // size) * per_coalition
+            return
+        examples = (
+            f" (the {self.batch_size} examples still share it; explain them one at a "
+            "time if they should not)"
+        ) * (self.batch_size > 1)
+        warnings.warn(
+            "`forward_func` does not give several coalitions in one forward pass the "
+            f"values it gives each alone: {why}. Every coalition gets its own pass "
+            f"instead{examples}, which is slower; `perturbations_per_eval=1` chooses "
+            "this without trying",
+            UserWarning,
+            stacklevel=6,
+        )
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
         """Leave grad mode and, without gradients, the random state as they were."""
-        devices = {t.device for t in self._masked.inputs if t.device.type == "cuda"}
-        with (
-            torch.set_grad_enabled(self._gradients),
-            torch.random.fork_rng(list(devices), enabled=not self._gradients),
-        ):
-            yield
+        if self._gradients:
+            with torch.inference_mode(False), torch.enable_grad():
+                yield
+        else:
+            with torch.no_grad(), self._random.kept():
+                yield
 
-    def _forward(
-        self, rows: tuple[Tensor, ...], n_coalitions: int
-    ) -> Tensor:  # (batch, *outputs, C)
+    def _pass(
+        self, source: MaskRows | CodeRows, start: int, stop: int, one_by_one: bool
+    ) -> Tensor:
+        """Raw output for coalitions start..stop−1, ``(C·K·batch, *outputs)``.
+
+        Raises:
+            UnbatchableError: If the forward function can't take that many rows, or
+                gives them other values than alone.
+        """
+        rows = source.rows(start, stop)
         n_baselines = self._masked.n_baselines
-        if self._scalar_per_batch:
-            passes = zip(*(row.chunk(n_baselines) for row in rows), strict=True)
-            scalars = [self._call(part, 1).reshape(1, 1) for part in passes]
-            return (
-                torch.stack(scalars).to(accumulation_dtype(scalars[0].device)).mean(0)
+        if one_by_one:
+            parts = zip(*(row.chunk(n_baselines) for row in rows), strict=True)
+            # Copied, as a forward function may return the same memory every time.
+            output = torch.cat([self._outputs(part, 1).clone() for part in parts])
+        else:
+            repeats = (stop - start) * n_baselines
+            try:
+                output = self._outputs(rows, repeats)
+            except UnbatchableError:
+                raise
+            except Exception as error:
+                if self._proof is None or repeats == 1 or is_out_of_memory(error):
+                    raise
+                self._ask_again(source.rows(start, stop), repeats, error)
+        if self._proof is not None:
+            self._proof.look(
+                source, start, stop, lambda: source.rows(start, stop), output
             )
-        repeats = n_coalitions * n_baselines
-        output = self._call(rows, repeats)
+        return output
+
+    def _ask_again(
+        self, rows: tuple[Tensor, ...], repeats: int, error: Exception
+    ) -> NoReturn:
+        """Tell a batch size that does not fit from an error that came by chance."""
+        try:
+            self._outputs(rows, repeats)
+        except Exception as again:
+            if is_out_of_memory(again):
+                raise
+            detail = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+            raise UnbatchableError(f"it fails on {repeats} of them, {detail}") from error
+        raise error
+
+    def _outputs(self, rows: tuple[Tensor, ...], repeats: int) -> Tensor:
+        """One forward pass on the batch tiled ``repeats`` times, ``(rows, *outputs)``.
+
+        A scalar for the batch becomes one row.
+        """
+        if self._gradients or self._random.drawn is not None:
+            output = self._forward(rows, repeats)
+        else:
+            output = self._random.watched(lambda: self._forward(rows, repeats))
         expected = repeats * self.batch_size
-        if output.dim() == 0 or (output.numel() == 1 and expected > 1):
-            if expected == 1:
-                output = output.reshape(1)
-            else:
-                raise _ScalarPerBatchError
+        if output.dim() == 0 or (output.shape == (1,) and expected > 1):
+            if repeats == 1:
+                return output.reshape(1)
+            raise ScalarPerBatchError("it returns one scalar for all of them")
         if output.shape[0] != expected:
             raise ValueError(
                 f"`forward_func` must return one row per input row ({expected} for "
-                f"{n_coalitions} coalitions of {self.batch_size} examples), or one "
+                f"{repeats} coalitions of {self.batch_size} examples), or one "
                 f"scalar for the whole batch, got shape {tuple(output.shape)}; wrap "
                 "it so that its first dimension is the batch"
             )
-        shape = (n_baselines, self.batch_size, *output.shape[1:])
-        values = output.reshape(n_coalitions, *shape).movedim(0, -1)
-        if n_baselines == 1:
-            return values[0]
-        return values.to(accumulation_dtype(values.device)).mean(0)
-
-    def _call(self, rows: tuple[Tensor, ...], repeats: int) -> Tensor:
-        """One forward pass on the batch tiled ``repeats`` times, target selected."""
-        if self._expanded is None or self._expanded[0] != repeats:
-            self._expanded = (
-                repeats,
-                expand_target(self._target, repeats),
-                expand_additional_forward_args(self._args, repeats),
-            )
-        _, target, args = self._expanded
-        self.n_forwards += 1
-        output = self.forward_func(*(rows if self._takes_inputs else ()), *(args or ()))
-        if isinstance(output, (bool, int, float)):
-            output = torch.tensor(float(output), dtype=torch.float64)
-        if not isinstance(output, Tensor):
-            raise TypeError(
-                "`forward_func` must return a tensor or a number, got "
-                f"{type(output).__name__}; wrap it to return the output to explain"
-            )
-        output = select_output(output, target)
-        if output.is_floating_point():
-            self.value_dtype = output.dtype
         return output
 
-
-class _Collector:
-    """Gathers blocks of values along the coalition axis."""
-
-    def __init__(self, total: int, gradients: bool) -> None:
-        self._total = total
-        self._gradients = gradients
-        self._blocks: list[Tensor] = []
-        self._out: Tensor | None = None
-        self._filled = 0
-
-    def add(self, block: Tensor) -> None:
-        """Append values ``(batch, *outputs, C)``."""
-        dtype = accumulation_dtype(block.device)
-        if self._gradients:
-            self._blocks.append(block.to(dtype))
-            return
-        if self._out is None:
-            self._out = block.new_empty(*block.shape[:-1], self._total, dtype=dtype)
-        self._out[..., self._filled : self._filled + block.shape[-1]] = block
-        self._filled += block.shape[-1]
-
-    def result(self) -> Tensor:
-        """Return all values, ``(batch, *outputs, total)``."""
-        return torch.cat(self._blocks, dim=-1) if self._out is None else self._out
-
-
-def _check_finite(values: Tensor, members: Callable[[int], tuple[int, ...]]) -> None:
-    finite = torch.isfinite(values.detach()).reshape(-1, values.shape[-1]).all(0)
-    if not bool(finite.all()):
-        bad = (~finite).nonzero()[:, 0]
-        raise ValueError(
-            f"`forward_func` must return finite values, got NaN or infinity on "
-            f"{len(bad)} of {len(finite)} coalitions, first on the one that keeps "
-            f"players {members(int(bad[0]))}; check the baselines, or explain a value "
-            "that stays finite (log_odds instead of the logarithm of a probability)"
-        )
+    def _values(self, output: Tensor, n_coalitions: int) -> Tensor:
+        """Raw output as values ``(batch, *outputs, C)``, averaged over baselines."""
+        n_baselines = self._masked.n_baselines
+        if n_baselines == 1:
+            return output.unflatten(0, (n_coalitions, -1)).movedim(0, -1)
+        each = len(output) // (n_coalitions * n_baselines)
+        shape = (n_coalitions, n_baselines, each, *output.shape[1:])
+        values = output.reshape(shape).movedim(0, -1)
+        return values.to(accumulation_dtype(values.device)).mean(0)
 
 
 def _wait_for(device: torch.device) -> None:

@@ -128,7 +128,7 @@ def sparse_and_interactions(
             n_evaluations=game.n_evaluations,
             v_empty=ends[..., 0],
             v_full=ends[..., 1],
-            dtype=game.value_dtype,
+            dtype=game.reading_dtype,
             tuple_inputs=is_tuple(inputs),
         ),
         coefficients=coefficients.to(ends.device),

@@ -69,7 +69,8 @@ def test_a_coalition_is_evaluated_once():
     game = to_shapiq_game(ModelGame(model, torch.ones(1, 5)))
     estimator = shapiq.PermutationSamplingSV(n=5, random_state=0)
     estimator.approximate(500, game)
-    assert len(asked) == len(set(asked)) == game.n_evaluations <= 32
+    assert len(set(asked)) == game.n_evaluations <= 32
+    assert len(asked) <= game.n_evaluations + 2  # two of them alone, as controls
 
 
 def test_any_game_will_do():
