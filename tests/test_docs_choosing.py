@@ -42,12 +42,13 @@ def reported(method, n, **options):
     return result.n_evaluations
 
 
-def rows(call, n):
+def rows(call, n, games=0):
+    """Rows of the model, without the two that each game spends on its controls."""
     counted = Counted(model)
     with counted as f, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Captum's, on gradients of the inputs
         call(f, inputs(n))
-    return counted.n_rows
+    return counted.n_rows - 2 * games
 
 
 def fitted(n):
@@ -61,7 +62,7 @@ def whole_input(n):
 
 
 def of_game(f):
-    return partial(rows, lambda h, x: f(ModelGame(h, x)))
+    return partial(rows, lambda h, x: f(ModelGame(h, x)), games=1)
 
 
 def of_captum(method):
@@ -96,6 +97,7 @@ CALLS = {
     "compare_baselines, two baselines": partial(
         rows,
         lambda h, x: baselines.compare_baselines(h, x, {"0": 0 * x, "1": 1 + 0 * x}),
+        games=2,
     ),
     "mean_interaction": of_game(robust.mean_interaction),
     "leave_one_out_statistics": of_game(robust.leave_one_out_statistics),

@@ -212,7 +212,9 @@ class Proof:
             for one in repeats
         ]
         if differs[0] or not any(differs):
-            because = "it keeps state from call to call, or draws by a source of its own"
+            because = (
+                "it keeps state from call to call, or draws by a source of its own"
+            )
             remedy = "reset its state at the start of every call"
         else:
             because = "it draws random numbers"

@@ -49,10 +49,10 @@ class ValueBlocks:
         part = self._out[..., start : self._filled]
         part.copy_(block)
         self._added += 1
-        each = self._out.device.type == "cpu"
-        if each and not math.isfinite(part.sum().item()):
-            self._check()
-        elif not each and not self._added & (self._added - 1):
+        if self._out.device.type == "cpu":
+            if not math.isfinite(part.sum().item()):
+                self._check()
+        elif not self._added & (self._added - 1):
             self._check()
 
     def _room_for(self, block: Tensor) -> Tensor:

@@ -55,7 +55,11 @@ def check_target(target: Any, batch_size: int) -> Any:
             "see Captum's forms; a class is a whole number",
         )
     if isinstance(target, Tensor):
-        if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+        if (
+            target.is_floating_point()
+            or target.is_complex()
+            or target.dtype == torch.bool
+        ):
             bad_value("target", "a tensor of integers", target.dtype, "pass indices")
     elif isinstance(target, tuple):
         slices = all(_is_index(part) or isinstance(part, slice) for part in target)

@@ -9,7 +9,7 @@ import torch
 
 __all__ = ["CPU_ROWS", "FixedBatch", "ProbedBatch", "is_out_of_memory"]
 
-# Masked inputs and outputs of one forward pass stay below this, whatever the probe would like.
+# Inputs and outputs of a forward pass stay below this, whatever the probe would like.
 _MAX_BATCH_BYTES = 1 << 26
 # The second pass is this large, if at the pace of the first it is done in this time:
 # small batches waste the time of small models, large ones the patience of slow ones.

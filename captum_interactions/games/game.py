@@ -20,7 +20,11 @@ from captum_interactions._checks import (
 )
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games._forward import Forward
-from captum_interactions.games._proof import Proof, ScalarPerBatchError, UnbatchableError
+from captum_interactions.games._proof import (
+    Proof,
+    ScalarPerBatchError,
+    UnbatchableError,
+)
 from captum_interactions.games._random_state import RandomState
 from captum_interactions.games._values import ValueBlocks
 from captum_interactions.games.arguments import (
@@ -391,8 +395,10 @@ class ModelGame:
         except Exception as again:
             if is_out_of_memory(again):
                 raise
-            detail = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
-            raise UnbatchableError(f"it fails on {repeats} of them, {detail}") from error
+            said = "".join(str(error).splitlines()[:1])[:200]
+            raise UnbatchableError(
+                f"it fails on {repeats} of them, {type(error).__name__}: {said}"
+            ) from error
         raise error
 
     def _outputs(self, rows: tuple[Tensor, ...], repeats: int) -> Tensor:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from captum_interactions.functional.coalitions import codes_to_masks, coalition_members
+from captum_interactions.functional.coalitions import coalition_members, codes_to_masks
 from captum_interactions.games.masking import MaskedInputs
 
 __all__ = ["CodeRows", "MaskRows"]
@@ -32,15 +32,9 @@ class MaskRows:
     def controls(self) -> tuple[int, ...]:
         """Return the positions of ∅ and N, or else of the first and last coalition."""
         masks = self._masks if self._masks.dim() == 2 else self._masks[0]
-        last = self.total - 1
-        found = [
-            int(at[0]) if len(at) else default
-            for at, default in (
-                ((~masks.any(-1)).nonzero()[:, 0], 0),
-                (masks.all(-1).nonzero()[:, 0], last),
-            )
-        ]
-        return tuple(dict.fromkeys(found))
+        ends = (~masks.any(-1)).nonzero()[:1, 0], masks.all(-1).nonzero()[:1, 0]
+        wanted = [*torch.cat(ends).tolist(), 0, self.total - 1]
+        return tuple(dict.fromkeys(wanted))[:2]
 
     def members(self, position: int) -> tuple[int, ...]:
         """Return the players of the coalition at ``position``."""

@@ -211,9 +211,11 @@ def contrastive(x):
 
 def batch_norm():
     torch.manual_seed(0)
-    return nn.Sequential(
-        nn.BatchNorm1d(N, track_running_stats=False), nn.Linear(N, 2)
-    ).double().eval()
+    return (
+        nn.Sequential(nn.BatchNorm1d(N, track_running_stats=False), nn.Linear(N, 2))
+        .double()
+        .eval()
+    )
 
 
 def quantized():
@@ -263,7 +265,7 @@ def test_rows_that_depend_on_each_other(kind, per_eval):
     expected = brute_force(f, x, base, target)
     for call in (lambda game: game.table(), lambda game: game(all_masks(N))):
         game = ModelGame(f, x, base, target, perturbations_per_eval=per_eval)
-        with pytest.warns(UserWarning, match="Every coalition gets its own pass") as w:
+        with pytest.warns(UserWarning, match=r"Every coalition gets its own pass") as w:
             values = call(game)
         assert len(w) == 1
         assert_close(values, expected, rtol=0, atol=1e-6)
@@ -375,7 +377,9 @@ RANDOM = {
 def test_chance_is_named(kind, per_eval):
     state = torch.get_rng_state()
     game = ModelGame(RANDOM[kind], double(1, N), perturbations_per_eval=per_eval)
-    with pytest.raises(ValueError, match="`forward_func` .* draws random numbers") as e:
+    with pytest.raises(
+        ValueError, match=r"`forward_func` .* draws random numbers"
+    ) as e:
         game.table()
     assert torch.equal(torch.get_rng_state(), state)
     assert ("train mode" in str(e.value)) == (kind in "train mode")
@@ -385,7 +389,7 @@ def test_chance_is_named(kind, per_eval):
 @pytest.mark.parametrize("make", [Counts, LastRow])
 def test_state_is_named(make, per_eval):
     game = ModelGame(make(), double(1, N), perturbations_per_eval=per_eval)
-    with pytest.raises(ValueError, match="`forward_func` .* keeps state from call"):
+    with pytest.raises(ValueError, match=r"`forward_func` .* keeps state from call"):
         game.table()
 
 
@@ -420,7 +424,7 @@ def test_train_mode_in_any_module(model):
         nn.ModuleList([model]).forward,
     )
     for f in wrapped:
-        with pytest.warns(UserWarning, match="train mode: dropout .* model.eval"):
+        with pytest.warns(UserWarning, match=r"train mode: dropout .* model.eval"):
             ModelGame(f, double(1, 4))
     model.eval()
     with warnings.catch_warnings():
@@ -496,6 +500,6 @@ def test_a_missing_target_of_a_large_output():
         calls.append(len(x))
         return torch.zeros(len(x), 40_000)
 
-    with pytest.raises(ValueError, match="`target` must be given .* 40,000 .*GiB"):
+    with pytest.raises(ValueError, match=r"`target` must be given .* 40,000 .*GiB"):
         ModelGame(f, double(1, 14)).table()
     assert sum(calls) <= 2
