@@ -149,24 +149,55 @@ def _and_variances(posterior: KernelPosterior, held: Tensor) -> tuple[Tensor, Te
 def search_and(posterior: KernelPosterior, largest: int, beam: int) -> Tensor:
     """Coalitions with large AND interactions, grown one player at a time.
 
-    From a coalition A to A ∪ {j} the covariance with T changes by a factor of j alone,
-    so one step tries all players for all coalitions of the beam in two matrix products.
+    The parts of a coalition that interacts need not interact themselves, but their mean
+    Δ_A over contexts tells of it: it is searched with absent, half present and present
+    contexts (the first is the AND interaction). From A to A ∪ {j} a covariance changes
+    by a factor of j alone, so a step tries all players in two matrix products.
 
     Args:
         posterior: The posterior.
         largest: Players of a coalition at most.
-        beam: Coalitions kept of each size.
+        beam: Coalitions kept of each size and kind of context.
 
     Returns:
-        Coalitions of 1 … ``largest`` players, up to ``beam`` of each size, ``(K, n)``.
+        Coalitions of 1 … ``largest`` players, ``(K, n)``, strongest AND first.
     """
     n = posterior.signs.shape[-1]
-    held = torch.zeros(1, n, dtype=torch.bool, device=posterior.signs.device)
+    device = posterior.signs.device
+    kinds = [_Contexts(posterior, q) for q in (-1.0, 0.0, 1.0)]
+    held = torch.zeros(1, n, dtype=torch.bool, device=device)
     kept = []
     for _ in range(min(largest, n)):
-        grown = held[:, None] | torch.eye(n, dtype=torch.bool, device=held.device)
-        grown = grown[(grown.sum(-1) > held.sum(-1, keepdim=True))].unique(dim=0)
-        value, _ = read_and(posterior, grown, errors=False)
-        held = grown[value.abs().topk(min(beam, len(grown))).indices]
+        found = []
+        for kind in kinds:
+            strength = kind.grown(held).abs().masked_fill(held, -1.0).flatten()
+            best = strength.topk(min(beam, len(strength)))
+            places = best.indices[best.values >= 0]
+            players = torch.zeros(len(places), n, dtype=torch.bool, device=device)
+            players.scatter_(-1, (places % n)[:, None], True)
+            found.append(held[places // n] | players)
+        held = torch.cat(found).unique(dim=0)
         kept.append(held)
-    return torch.cat(kept)
+    every = torch.cat(kept)
+    value, _ = read_and(posterior, every, errors=False)
+    return every[value.abs().argsort(descending=True)]
+
+
+class _Contexts:
+    """Δ_A where the players outside of A come independently with E χ = q."""
+
+    def __init__(self, posterior: KernelPosterior, q: float) -> None:
+        rho = posterior.prior.relevance[0]
+        signs = torch.cat([posterior.signs, -posterior.signs])
+        factors = 1 + q * rho * signs
+        logs = factors.log().sum(-1) - torch.log1p(rho).sum()
+        self._mass = torch.cat(posterior.full_weights()) * logs.exp()
+        self._ratios = 2 * rho * signs / factors
+
+    def grown(self, held: Tensor) -> Tensor:
+        """Δ of every coalition with every further player, ``(K, n)``."""
+        logs = self._ratios.abs().log()
+        inside = held.to(logs)
+        negative = inside @ (self._ratios < 0).to(logs).mT
+        parts = (1 - 2 * (negative % 2)) * torch.exp(inside @ logs.mT)
+        return (parts * self._mass) @ self._ratios

@@ -19,6 +19,7 @@ Shapley values the odd one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log
 
 import torch
 from torch import Tensor
@@ -42,6 +43,8 @@ LARGEST_RELEVANCE = 0.98
 # Coalitions whose sizes differ by this share of n have values of their own; measured
 # equal to one free value per size at n <= 16, and it pools sizes at large n.
 _SIZE_WIDTH = 0.15
+# Doubles of covariance at work at once.
+_STRIP = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -113,25 +116,36 @@ class KernelPrior:
             left: Signs ±1 of coalitions, ``(L, n)``.
             right: Signs ±1 of coalitions, ``(R, n)``.
         """
-        even, odd = product_blocks(self.relevance, left, right)
-        size_even, size_odd = size_blocks(left, right)
+        shape = (len(self.relevance), len(left), len(right))
+        even, odd = left.new_empty(shape), left.new_empty(shape)
+        # In strips: touching fresh memory costs more than the arithmetic.
+        strip = max(1, _STRIP // (shape[0] * shape[2]))
+        for start in range(0, len(left), strip):
+            rows = slice(start, start + strip)
+            self._fill(left[rows], right, even[:, rows], odd[:, rows])
+        return even, odd
+
+    def _fill(self, left: Tensor, right: Tensor, even: Tensor, odd: Tensor) -> None:
+        product_blocks(self.relevance, left, right, out=(even, odd))
         size = self.size[:, None, None]
-        slope = self.slope[:, None, None] / left.shape[-1]
+        size_even, size_odd = size_blocks(left, right)
         even += size * size_even + LEVEL
-        odd += size * size_odd + slope * (left @ right.mT)
+        odd += size * size_odd
+        slope = self.slope[:, None, None] / left.shape[-1]
+        odd += (slope * left) @ right.mT
         if len(self.terms.players):
             ours, theirs = self.terms.features(left), self.terms.features(right)
             is_even = self.terms.degrees() % 2 == 0
             for block, held in ((even, is_even), (odd, ~is_even)):
                 weighted = ours[:, held] * self.terms.variance[:, None, held]
                 block += weighted @ theirs[:, held].mT
-        return even, odd
 
 
 def product_blocks(
     relevance: Tensor,  # (rows, n)
     left: Tensor,  # (L, n) of ±1
     right: Tensor,  # (R, n) of ±1
+    out: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Even and odd half of the product kernel, ``(rows, L, R)`` each.
 
@@ -143,10 +157,14 @@ def product_blocks(
     """
     strength = torch.atanh(relevance)[:, None]
     inner = (left * strength) @ right.mT
-    total = strength.sum(-1, keepdim=True)
-    same = (inner - total).exp_()
-    opposite = inner.add_(total).neg_().exp_()
-    return (same + opposite).div_(2), (same - opposite).div_(2)
+    total = strength.sum(-1, keepdim=True) + log(2)  # each half takes half of exp
+    opposite = (-total - inner).exp_()
+    same = inner.sub_(total).exp_()
+    if out is None:
+        return same + opposite, same.sub_(opposite)
+    torch.add(same, opposite, out=out[0])
+    torch.sub(same, opposite, out=out[1])
+    return out
 
 
 def size_kernel(difference: Tensor, n: int) -> Tensor:
@@ -157,7 +175,9 @@ def size_kernel(difference: Tensor, n: int) -> Tensor:
 def size_blocks(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     """Even and odd half of the size term's covariance, ``(L, R)`` each."""
     n = left.shape[-1]
-    ours, theirs = left.sum(-1, keepdim=True), right.sum(-1)
-    same = size_kernel((ours - theirs) / 2, n)
-    opposite = size_kernel((ours + theirs) / 2, n)
-    return (same + opposite) / 2, (same - opposite) / 2
+    places = torch.arange(n + 1).to(left)
+    gram = size_kernel(places[:, None] - places, n)
+    turned = gram.flip(-1)
+    ours, theirs = (((part.sum(-1) + n) / 2).round().long() for part in (left, right))
+    even, odd = (gram + turned)[ours] / 2, (gram - turned)[ours] / 2
+    return even.index_select(-1, theirs), odd.index_select(-1, theirs)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-__all__ = ["minimize"]
+__all__ = ["Memory", "minimize"]
 
 # Nocedal & Wright (2006), section 7.2: 3 to 20 pairs.
 _MEMORY = 10
@@ -19,11 +20,37 @@ Objective = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Points ``(k, P)`` and which rows they belong to ``(k,)``, to values and gradients."""
 
 
+@dataclass
+class Memory:
+    """Past steps and the changes of the gradient along them, ``(rows, P)`` each."""
+
+    moves: list[Tensor] = field(default_factory=list)
+    turns: list[Tensor] = field(default_factory=list)
+
+    def add(self, rows: Tensor, move: Tensor, turn: Tensor, total: int) -> None:
+        """Keep a step of some rows; the others did not move."""
+        for past, new in ((self.moves, move), (self.turns, turn)):
+            full = new.new_zeros(total, new.shape[-1])
+            full[rows] = new
+            past.append(full)
+            del past[:-_MEMORY]
+
+    def of(self, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Steps and changes of some rows, oldest first."""
+        for move, turn in zip(self.moves, self.turns, strict=True):
+            yield move[rows], turn[rows]
+
+    def scaled(self, factor: float) -> Memory:
+        """What a function ``factor`` times as large would have left."""
+        return Memory(list(self.moves), [factor * turn for turn in self.turns])
+
+
 def minimize(
     objective: Objective,
     start: Tensor,  # (rows, P)
     steps: int,
     tolerance: float,
+    memory: Memory | None = None,
 ) -> Tensor:
     """Minimise one function per row; a row stops when a step gains ``tolerance``.
 
@@ -32,6 +59,7 @@ def minimize(
         start: Where to start.
         steps: Steps at most.
         tolerance: A row is done when a step lowers its value by less.
+        memory: What earlier steps left; it is added to.
 
     Returns:
         The points reached, ``(rows, P)``.
@@ -47,59 +75,45 @@ def minimize(
         >>> minimize(squares, torch.zeros(2, 2), 20, 1e-9).round().tolist()
         [[1.0, 2.0], [3.0, 4.0]]
     """
+    memory = Memory() if memory is None else memory
     best = start.clone()
     rows = torch.arange(len(start), device=start.device)
-    x = start.clone()
-    value, gradient = objective(x, rows)
-    moves: list[Tensor] = []
-    turns: list[Tensor] = []
+    value, gradient = objective(best, rows)
     for _ in range(steps):
-        direction = _direction(gradient, moves, turns)
+        x = best[rows]
+        direction = _direction(gradient, list(memory.of(rows)))
         step, new_value, new_gradient = _search(
             objective, x, rows, value, gradient, direction
         )
-        moves.append(step)
-        turns.append(new_gradient - gradient)
-        moves, turns = moves[-_MEMORY:], turns[-_MEMORY:]
-        x = x + step
+        memory.add(rows, step, new_gradient - gradient, len(start))
+        best[rows] = x + step
         active = value - new_value > tolerance
-        value, gradient = new_value, new_gradient
-        best[rows] = x
-        if not active.all():
-            rows, x, value, gradient = (
-                rows[active],
-                x[active],
-                value[active],
-                gradient[active],
-            )
-            moves = [past[active] for past in moves]
-            turns = [past[active] for past in turns]
+        rows, value, gradient = rows[active], new_value[active], new_gradient[active]
         if not len(rows):
             break
     return best
 
 
-def _direction(gradient: Tensor, moves: list[Tensor], turns: list[Tensor]) -> Tensor:
+def _direction(gradient: Tensor, past: list[tuple[Tensor, Tensor]]) -> Tensor:
     """The two-loop recursion, row by row; pairs without curvature are left out."""
-    if not moves:
-        return -gradient / gradient.norm(dim=-1, keepdim=True).clamp(min=1)
-    out = gradient.clone()
-    inverse, shares = [], []
-    for move, turn in zip(reversed(moves), reversed(turns), strict=True):
+    out = gradient
+    loop, scale = [], gradient.new_zeros(len(gradient), 1)
+    for move, turn in reversed(past):
         curvature = (move * turn).sum(-1, keepdim=True)
-        usable = curvature > 1e-10 * turn.square().sum(-1, keepdim=True)
-        inverse.append(torch.where(usable, 1 / curvature, 0.0))
-        shares.append(inverse[-1] * (move * out).sum(-1, keepdim=True))
-        out = out - shares[-1] * turn
-    last = turns[-1].square().sum(-1, keepdim=True)
-    scale = (moves[-1] * turns[-1]).sum(-1, keepdim=True) / last.clamp(min=1e-300)
-    out = out * torch.where(scale > 0, scale, 1.0)
-    for move, turn, one, share in zip(
-        moves, turns, reversed(inverse), reversed(shares), strict=True
-    ):
-        out = out + move * (share - one * (turn * out).sum(-1, keepdim=True))
+        length = turn.square().sum(-1, keepdim=True)
+        usable = curvature > 1e-10 * length
+        inverse = torch.where(usable, 1 / curvature, 0.0)
+        share = inverse * (move * out).sum(-1, keepdim=True)
+        out = out - share * turn
+        loop.append((move, turn, inverse, share))
+        # The newest usable pair gives the size of the inverse Hessian.
+        scale = torch.where((scale == 0) & usable, curvature / length, scale)
+    plain = 1 / gradient.norm(dim=-1, keepdim=True).clamp(min=1)
+    out = out * torch.where(scale > 0, scale, plain)
+    for move, turn, inverse, share in reversed(loop):
+        out = out + move * (share - inverse * (turn * out).sum(-1, keepdim=True))
     uphill = (out * gradient).sum(-1, keepdim=True) <= 0
-    return -torch.where(uphill, gradient, out)
+    return -torch.where(uphill, gradient * plain, out)
 
 
 def _search(
