@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, pad
 
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions.baselines.examples import open_examples
@@ -19,7 +18,6 @@ from captum_interactions.games.arguments import format_inputs
 from captum_interactions.games.masking import BaselineSet
 
 __all__ = [
-    "blurred_image",
     "constant_token",
     "data_mean",
     "data_median",
@@ -91,52 +89,6 @@ def data_median(data: Inputs) -> Inputs:
     medians = tuple(tensor.median(dim=0, keepdim=True).values for tensor in tensors)
     result: Inputs = _like(data, medians)
     return result
-
-
-def blurred_image(
-    images: Tensor,  # (batch, channels, height, width)
-    sigma: float = 5.0,
-) -> Tensor:
-    """Every image blurred by a Gaussian, its own baseline.
-
-    Args:
-        images: Floating point, ``(batch, channels, height, width)``.
-        sigma: Standard deviation of the Gaussian, in pixels.
-
-    Returns:
-        One baseline per image, the same shape. Beyond the border the edge pixels are
-        repeated.
-
-    Raises:
-        TypeError: If the images are not floating point.
-        ValueError: If they have no four axes, or sigma is not positive.
-
-    Example:
-        >>> blurred_image(torch.ones(1, 1, 4, 4), sigma=1.0).round(decimals=3).unique()
-        tensor([1.])
-    """
-    _check_floating(images, "images")
-    if images.dim() != 4:
-        bad_value(
-            "images",
-            "of shape (batch, channels, height, width)",
-            f"shape {tuple(images.shape)}",
-            "add the missing axes with unsqueeze",
-        )
-    if not sigma > 0:
-        bad_value("sigma", "positive", sigma, "it is a width in pixels")
-    radius = max(1, round(3 * sigma))
-    offsets = torch.arange(-radius, radius + 1, device=images.device)
-    weights = torch.exp(-offsets.to(images).square() / (2 * sigma**2))
-    weights = weights / weights.sum()
-    rows = images.flatten(0, 1).unsqueeze(1)
-    rows = conv2d(
-        pad(rows, (0, 0, radius, radius), "replicate"), weights.view(1, 1, -1, 1)
-    )
-    rows = conv2d(
-        pad(rows, (radius, radius, 0, 0), "replicate"), weights.view(1, 1, 1, -1)
-    )
-    return rows.view_as(images)
 
 
 def constant_token(

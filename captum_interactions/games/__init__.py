@@ -1,6 +1,9 @@
 """From a model to v(S): masked inputs, value functions, evaluation."""
 
+from captum_interactions.games.dropped_tokens import DroppedTokens, drop_tokens
 from captum_interactions.games.game import ModelGame
+from captum_interactions.games.graphs import GraphForward, graph_model
+from captum_interactions.games.hugging_face import HuggingFaceModel, hf
 from captum_interactions.games.layers import (
     SplitForward,
     evaluation_mode,
@@ -41,6 +44,12 @@ __all__ = [
     "evaluate_together",
     "BaselineSet",
     "ValueFunction",
+    "HuggingFaceModel",
+    "hf",
+    "DroppedTokens",
+    "drop_tokens",
+    "GraphForward",
+    "graph_model",
     "logit",
     "log_odds",
     "log_prob",

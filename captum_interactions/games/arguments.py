@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -13,7 +14,13 @@ from captum_interactions._captum import select_targets
 from captum_interactions._checks import bad_type, bad_value
 from captum_interactions.games._callables import training_effects
 
-__all__ = ["check_target", "format_inputs", "select_output", "warn_if_training"]
+__all__ = [
+    "check_target",
+    "format_inputs",
+    "label_index",
+    "select_output",
+    "warn_if_training",
+]
 
 
 def format_inputs(inputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -140,4 +147,54 @@ def warn_if_training(forward_func: Callable[..., Any]) -> bool:
             UserWarning,
             stacklevel=5,
         )
+<<<<<<< HEAD
     return dropout or norm
+=======
+
+
+def label_index(target: Any, forward_func: Callable[..., Any]) -> Any:
+    """Replace the names of labels in a target by their indices.
+
+    Args:
+        target: In any of Captum's forms, with labels where it has indices.
+        forward_func: A model with a mapping ``labels``, or a chain of modules whose
+            ``forward_func`` ends in one, as value functions are.
+
+    Returns:
+        The target without names; unchanged if it has none.
+
+    Raises:
+        TypeError: If there are names and the model has no labels.
+        ValueError: If the model has no such label.
+    """
+    if isinstance(target, (list, tuple)):
+        return type(target)(label_index(part, forward_func) for part in target)
+    if not isinstance(target, str):
+        return target
+    labels = _labels_of(forward_func)
+    if labels is None:
+        bad_type(
+            "target",
+            "an int, tuple, list or tensor: the model has no labels",
+            target,
+            "pass the index, or wrap the model with games.hf(model, labels=[...])",
+        )
+    if target not in labels:
+        near = get_close_matches(target, labels, n=3, cutoff=0.3) or list(labels)[:3]
+        bad_value(
+            "target",
+            f"one of the model's {len(labels)} labels",
+            repr(target),
+            f"did you mean {' or '.join(map(repr, near))}?",
+        )
+    return labels[target]
+
+
+def _labels_of(forward_func: Any) -> Mapping[str, int] | None:
+    while forward_func is not None:
+        labels = getattr(forward_func, "labels", None)
+        if isinstance(labels, Mapping):
+            return labels
+        forward_func = getattr(forward_func, "forward_func", None)
+    return None
+>>>>>>> 48dfa38 (games, players: hf, dropped tokens, graphs; superpixels, series, tables)

@@ -30,6 +30,7 @@ from captum_interactions.games._values import ValueBlocks
 from captum_interactions.games.arguments import (
     check_target,
     format_inputs,
+    label_index,
     warn_if_training,
 )
 from captum_interactions.games.batching import (
@@ -63,7 +64,8 @@ class ModelGame:
             tensor that broadcasts to its input, a tuple of those, or a
             :class:`BaselineSet` to average v over.
         target: Which output is explained, in any of Captum's forms; ``None`` keeps
-            all outputs.
+            all outputs. A model that knows its labels (:func:`hf`) is also asked by
+            label.
         additional_forward_args: Passed to ``forward_func`` after the inputs; tensors
             are repeated along their first axis with the batch, anything else as it is.
         feature_mask: Which input elements form a player; see
@@ -121,7 +123,7 @@ class ModelGame:
         )
         self._forward = Forward(
             forward_func,
-            check_target(target, self.batch_size),
+            check_target(label_index(target, forward_func), self.batch_size),
             additional_forward_args,
             self.batch_size,
             len(tensors),

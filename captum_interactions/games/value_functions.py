@@ -38,7 +38,18 @@ class ValueFunction(nn.Module):
 
     def forward(self, *args: Any) -> Tensor:
         """Return the value of every class, same shape as the logits."""
-        return self.transform(self.forward_func(*args))
+        logits = self.forward_func(*args)
+        if not isinstance(logits, Tensor) or logits.dim() < 2:
+            received = (
+                f"shape {tuple(logits.shape)}"
+                if isinstance(logits, Tensor)
+                else type(logits).__name__
+            )
+            raise TypeError(
+                f"`forward_func` must return logits (batch, classes), got {received}; "
+                "wrap a model of Hugging Face with games.hf(model)"
+            )
+        return self.transform(logits)
 
     def extra_repr(self) -> str:
         """Name the scalar."""

@@ -106,13 +106,15 @@ class Players:
     def named(self, names: Sequence[str]) -> Players:
         """Return the same players under other names.
 
+        Names are labels: they may repeat, as the words of a sentence do.
+
         Raises:
-            ValueError: If there is not one distinct name per player.
+            ValueError: If there is not one name per player.
         """
-        if len(names) != len(self) or len(set(names)) != len(names):
+        if len(names) != len(self):
             bad_value(
                 "names",
-                f"{len(self)} distinct names, one per player",
+                f"{len(self)} names, one per player",
                 list(names),
                 "name the players in the order of their feature-mask ids",
             )
@@ -122,12 +124,19 @@ class Players:
         """Return the index of a player given by index or by name.
 
         Raises:
-            ValueError: If there is no such player.
+            ValueError: If there is no such player, or several have the name.
         """
         if isinstance(player, str):
             if player not in self.names:
                 bad_value(
                     "player", f"one of the names {self.names}", repr(player), "pick one"
+                )
+            if self.names.count(player) > 1:
+                bad_value(
+                    "player",
+                    "a name that only one player has",
+                    f"{player!r} of {self.names}",
+                    "name a player by its index where names repeat",
                 )
             return self.names.index(player)
         if not 0 <= player < len(self):

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_value
+from captum_interactions._checks import bad_type, bad_value
 
 __all__ = ["TextPlayers", "text_players"]
 
@@ -40,7 +40,7 @@ class TextPlayers:
 
 
 def text_players(
-    encoding: Mapping[str, Any],
+    encoding: Any,
     texts: Sequence[str],
     baseline_id: int,
     level: Level = "words",
@@ -50,19 +50,21 @@ def text_players(
     """Read players from the output of a fast tokenizer.
 
     Args:
-        encoding: Mapping with ``"input_ids"``, ``"offset_mapping"`` (first and last
-            character of each token) and ``"special_tokens_mask"`` (1 for special
-            tokens, padding among them), one row per sentence: what a fast tokenizer of
-            Hugging Face returns for a batch with ``return_offsets_mapping=True,
-            return_special_tokens_mask=True, padding=True``.
+        encoding: What a fast tokenizer of Hugging Face returns for a batch with
+            ``return_offsets_mapping=True, return_special_tokens_mask=True,
+            padding=True``; or any mapping with ``"input_ids"``, ``"offset_mapping"``
+            (first and last character of each token) and ``"special_tokens_mask"`` (1
+            for special tokens, padding among them), one row per sentence; or one
+            ``tokenizers.Encoding``, or a list of them.
         texts: The sentences that were tokenized.
         baseline_id: Token id that stands for an absent word, such as
             ``tokenizer.mask_token_id`` or ``tokenizer.pad_token_id``.
-        level: ``"words"``: tokens without white space between them are one player,
-            punctuation included; ``"tokens"``: each token is a player.
+        level: ``"words"`` or ``"tokens"``, where each token is a player. Words are
+            those of the tokenizer, which set punctuation apart, where the encoding
+            knows them; in a plain mapping, and if the tokenizer's words contain white
+            space, what white space parts.
         word_ids: The word of each token, ``None`` for special tokens, one row per
-            sentence, as ``encoding.word_ids(i)`` returns; overrides ``level`` with the
-            tokenizer's own words, which set punctuation apart.
+            sentence; overrides what the encoding says.
         fixed: Passages, such as chat markers, whose tokens are never absent, wherever
             they occur in a text.
 
@@ -70,6 +72,7 @@ def text_players(
         The inputs, feature mask, baselines and words.
 
     Raises:
+        TypeError: If the encoding is none of these.
         ValueError: If an entry is missing, shapes do not fit, the level is unknown, or
             a sentence has nothing but special tokens.
 
@@ -87,20 +90,23 @@ def text_players(
     """
     if level not in get_args(Level):
         bad_value("level", f"one of {get_args(Level)}", repr(level), "pick one")
+    encoding, own = _as_mapping(encoding)
     ids, offsets, special = _entries(encoding, texts)
     special = special | _inside(fixed, texts, offsets)
+    words_given = own if word_ids is None and level == "words" else word_ids
     masks, words = [], []
     for row, text in enumerate(texts):
         spans = offsets[row].tolist()
         kept = (~special[row]).nonzero()[:, 0].tolist()
         if not kept:
             bad_value("texts", "sentences with a word each", repr(text), "drop it")
-        if word_ids is not None:
-            groups = [word_ids[row][k] for k in kept]
-        elif level == "words":
-            groups = _word_numbers([spans[k] for k in kept], text)
-        else:
+        if words_given is None and level == "tokens":
             groups = list(range(len(kept)))
+        else:
+            given = [words_given[row][k] for k in kept] if words_given else None
+            groups = _word_numbers([spans[k] for k in kept], text, given)
+            if given and word_ids is None and _has_space(kept, groups, spans, text):
+                groups = _word_numbers([spans[k] for k in kept], text, None)
         mask, ends = _number(kept, groups, spans, ids.shape[1])
         masks.append(mask)
         words.append(tuple(text[a:b].strip() for a, b in ends))
@@ -166,26 +172,76 @@ def _inside(fixed: Sequence[str], texts: Sequence[str], offsets: Tensor) -> Tens
     return inside
 
 
-def _word_numbers(spans: Sequence[Sequence[int]], text: str) -> list[int]:
-    """Number the words of consecutive tokens: white space starts a new one."""
-    numbers, number, last = [], -1, None
-    for start, end in spans:
-        # Byte-level tokenizers count the space before a word as part of its token.
-        if start != last or text[start : start + 1].isspace():
-            number += 1
+def _as_mapping(
+    encoding: Any,
+) -> tuple[Mapping[str, Any], list[Sequence[int | None]] | None]:
+    """Return an encoding of any kind as a mapping, and the words it knows of."""
+    if isinstance(encoding, Mapping) or hasattr(encoding, "keys"):
+        fast = getattr(encoding, "encodings", None)
+        return encoding, [one.word_ids for one in fast] if fast else None
+    several = encoding if isinstance(encoding, (list, tuple)) else [encoding]
+    if not several or not all(hasattr(one, "offsets") for one in several):
+        bad_type(
+            "encoding",
+            "what a fast tokenizer returns, a mapping or tokenizers.Encoding",
+            several[0] if several else encoding,
+            "tokenize first",
+        )
+    entries = {
+        "input_ids": [one.ids for one in several],
+        "offset_mapping": [one.offsets for one in several],
+        "special_tokens_mask": [one.special_tokens_mask for one in several],
+    }
+    return entries, [one.word_ids for one in several]
+
+
+def _word_numbers(
+    spans: Sequence[Sequence[int]],
+    text: str,
+    given: Sequence[int | None] | None,
+) -> list[int]:
+    """Number the words of consecutive tokens: as given, or parted by white space.
+
+    The bytes of one character are tokens with the same span, and a token may be empty:
+    a word begins only where spans advance.
+    """
+    numbers: list[int] = []
+    number, last = -1, -1
+    for position, (start, end) in enumerate(spans):
+        if given is not None:
+            new = position == 0 or given[position] != given[position - 1]
+        else:
+            # Byte-level tokenizers count the space before a word as part of its token.
+            spaced = end > start and text[start : start + 1].isspace()
+            new = number < 0 or start > last or (start == last and spaced)
+        number += new
         numbers.append(number)
-        last = end
+        last = max(last, end)
     return numbers
+
+
+def _has_space(
+    kept: Sequence[int],
+    groups: Sequence[int],
+    spans: Sequence[Sequence[int]],
+    text: str,
+) -> bool:
+    """Whether a word contains white space: some tokenizers know of no words."""
+    ends: dict[int, list[int]] = {}
+    for token, group in zip(kept, groups, strict=True):
+        ends.setdefault(group, []).extend(spans[token])
+    words = (text[min(at) : max(at)].strip() for at in ends.values())
+    return any(any(map(str.isspace, word)) for word in words)
 
 
 def _number(
     kept: Sequence[int],
-    groups: Sequence[int | None],
+    groups: Sequence[int],
     spans: Sequence[Sequence[int]],
     length: int,
 ) -> tuple[Tensor, list[tuple[int, int]]]:
     """Give every token a player: its group's, or for special tokens a neighbor's."""
-    players: dict[int | None, int] = {}
+    players: dict[int, int] = {}
     ends: list[tuple[int, int]] = []
     mask = torch.full((length,), -1)
     for token, group in zip(kept, groups, strict=True):
@@ -194,7 +250,7 @@ def _number(
             players[group] = len(players)
             ends.append((start, end))
         player = players[group]
-        ends[player] = (ends[player][0], end)
+        ends[player] = (min(ends[player][0], start), max(ends[player][1], end))
         mask[token] = player
     owner = mask[kept[0]]
     for token in range(length):

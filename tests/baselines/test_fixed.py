@@ -54,30 +54,6 @@ def test_means_and_medians():
         data_mean(torch.arange(6).view(2, 3))
 
 
-def test_blur_is_the_convolution_with_a_gaussian():
-    images, sigma, radius = torch.rand(2, 3, 7, 9).double(), 0.8, 2
-    got = blurred_image(images, sigma)
-    weights = torch.exp(-(torch.arange(-2.0, 3).double() ** 2) / (2 * sigma**2))
-    weights = weights / weights.sum()
-    for row, column in [(0, 0), (3, 4), (6, 8), (2, 8)]:
-        total = 0
-        for dy in range(-radius, radius + 1):
-            for dx in range(-radius, radius + 1):
-                y, x = min(max(row + dy, 0), 6), min(max(column + dx, 0), 8)
-                total = total + weights[dy + 2] * weights[dx + 2] * images[:, :, y, x]
-        assert_close(got[:, :, row, column], total)
-    assert got.var() < images.var()
-
-
-def test_blur_refuses():
-    with pytest.raises(ValueError, match="`images` must be of shape"):
-        blurred_image(torch.zeros(3, 4, 4))
-    with pytest.raises(TypeError, match="`images` must be floating point"):
-        blurred_image(torch.zeros(1, 1, 4, 4).byte())
-    with pytest.raises(ValueError, match="`sigma` must be positive"):
-        blurred_image(torch.zeros(1, 1, 4, 4), sigma=0.0)
-
-
 def test_constant_tokens():
     ids = torch.tensor([[2, 7, 8, 3], [2, 9, 3, 0]])
     got = constant_token(ids, token=1, keep=(2, 3))

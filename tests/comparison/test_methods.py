@@ -374,8 +374,8 @@ def test_names():
     assert words.labels_of(1) == ("so", "so")
     labels = [t.get_text() for t in words.plot(1)[1][0, 0].get_yticklabels()]
     assert labels == ["so", "so"]
-    with pytest.raises(ValueError, match="`names` must be 2 distinct names"):
-        found.named(["age", "age"])
+    with pytest.raises(ValueError, match="`names` must be 2 names"):
+        found.named(["age"])
     with pytest.raises(ValueError, match="`names` must be a list of 2 words for each"):
         found.named([["very"], ["so", "so"]])
 

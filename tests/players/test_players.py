@@ -70,8 +70,8 @@ def test_names():
     ]:
         with pytest.raises(ValueError, match=message):
             players.index(player)
-    for names in (["a"], ["a", "a", "b"]):
-        with pytest.raises(ValueError, match="`names` must be 3 distinct names"):
+    for names in (["a"], ["a", "b", "c", "d"]):
+        with pytest.raises(ValueError, match="`names` must be 3 names"):
             players.named(names)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from captum_interactions import InteractionTree
+from captum_interactions import AndInteraction, InteractionTree
 from captum_interactions.players import text_players
 
 TEXTS = ["It's unbelievable!", "good"]
@@ -124,3 +124,92 @@ def test_fixed_passages_are_never_absent():
     assert players.feature_mask.tolist() == [[0, 0, 0, 1, 1, 2, 2, 2]]
     with pytest.raises(ValueError, match="`fixed` must be a list of passages"):
         text_players(encoding, [text], 103, fixed="<u>")
+
+
+def byte_level_tokenizer():
+    """A tokenizer that knows bytes alone, so that an emoji is many tokens."""
+    tokenizers = pytest.importorskip("tokenizers")
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    numbers = {letter: i for i, letter in enumerate(alphabet)}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(numbers, merges=[]))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(
+        add_prefix_space=False
+    )
+    return tokenizer
+
+
+TEXT = "so good 🙂 so good!"
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_the_bytes_of_an_emoji_are_one_word(plain):
+    encoding = byte_level_tokenizer().encode(TEXT)
+    if plain:  # offsets alone: white space parts
+        encoding = {
+            "input_ids": [encoding.ids],
+            "offset_mapping": [encoding.offsets],
+            "special_tokens_mask": [encoding.special_tokens_mask],
+        }
+    players = text_players(encoding, [TEXT], baseline_id=0)
+    end = ("good!",) if plain else ("good", "!")
+    assert players.words == (("so", "good", "🙂", "so", *end),)
+    counts = players.feature_mask[0].bincount().tolist()
+    assert counts[:4] == [2, 5, 5, 3]  # spaces belong to the word after them
+
+
+def test_encodings_of_tokenizers_alone_or_in_a_list():
+    tokenizer = byte_level_tokenizer()
+    encodings = [tokenizer.encode(text) for text in ("a cat", "a dog")]
+    players = text_players(encodings, ["a cat", "a dog"], baseline_id=0)
+    assert players.words == (("a", "cat"), ("a", "dog"))
+    with pytest.raises(TypeError, match="`encoding`"):
+        text_players([1, 2], ["a"], baseline_id=0)
+
+
+def test_batches_of_transformers_bring_their_words():
+    transformers = pytest.importorskip("transformers")
+    fast = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=byte_level_tokenizer(), pad_token="[PAD]"
+    )
+    fast.padding_side = "left"
+    texts = ["good, good", "no"]
+    batch = fast(
+        texts,
+        padding=True,
+        return_offsets_mapping=True,
+        return_special_tokens_mask=True,
+        return_tensors="pt",
+    )
+    players = text_players(batch, texts, baseline_id=0)
+    assert players.words == (("good", ",", "good"), ("no",))
+    assert players.feature_mask[1].tolist() == [0] * 10
+    tokens = text_players(batch, texts, baseline_id=0, level="tokens")
+    assert len(tokens.words[0]) == 10
+
+
+def test_tokenizers_that_know_no_words_are_parted_by_white_space():
+    tokenizers = pytest.importorskip("tokenizers")
+    numbers = {"▁": 0, "c": 1, "a": 2, "t": 3}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(numbers, merges=[]))
+    tokenizer.normalizer = tokenizers.normalizers.Replace(" ", "▁")
+    encoding = tokenizer.encode("a cat")
+    assert set(encoding.word_ids) == {0}  # one word, it says
+    assert text_players(encoding, ["a cat"], baseline_id=0).words == (("a", "cat"),)
+
+
+def test_a_repeated_word_is_two_players_of_one_name():
+    encoding = byte_level_tokenizer().encode(TEXT)
+    players = text_players(encoding, [TEXT], baseline_id=0)
+
+    def model(ids):  # how many letters stay, squared
+        return (ids != 0).sum(1).double() ** 2
+
+    result = AndInteraction(model).interactions(
+        players.input_ids, players.baselines, feature_mask=players.feature_mask
+    )
+    named = result.named(players.words[0])
+    assert named.players.names.count("good") == 2
+    assert "{good, 🙂}" in str(named.top_k(20)[0])
+    with pytest.raises(ValueError, match="by its index where names repeat"):
+        named.players.index("good")
+    assert named.players.index("!") == 5
