@@ -147,9 +147,7 @@ def warn_if_training(forward_func: Callable[..., Any]) -> bool:
             UserWarning,
             stacklevel=5,
         )
-<<<<<<< HEAD
     return dropout or norm
-=======
 
 
 def label_index(target: Any, forward_func: Callable[..., Any]) -> Any:
@@ -197,4 +195,3 @@ def _labels_of(forward_func: Any) -> Mapping[str, int] | None:
             return labels
         forward_func = getattr(forward_func, "forward_func", None)
     return None
->>>>>>> 48dfa38 (games, players: hf, dropped tokens, graphs; superpixels, series, tables)
