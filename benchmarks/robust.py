@@ -12,6 +12,9 @@ from torch import nn
 
 from captum_interactions.robust import (
     PRESETS,
+    InteractionReduction,
+    Momentum,
+    NoiseAverage,
     TransferAttack,
     leave_one_out_success,
     mean_interaction,
@@ -21,14 +24,14 @@ from captum_interactions.robust import (
 
 IMAGES = 300
 BOUNDS = {"lower_bound": 0.0, "upper_bound": 1.0}
-VR = {"noise_samples": 10, "noise_std": 0.1}
+VR, IR = NoiseAverage(10, 0.1), InteractionReduction(sets=8)
 ATTACKS = {
-    "PGD": {},
+    "PGD": [],
     "MI": PRESETS["MI"],
-    "VR": VR,
-    "IR": PRESETS["IR"],
-    "MI+IR": PRESETS["MI+IR"],
-    "MI+VR+IR": {**PRESETS["MI+IR"], **VR},
+    "VR": [VR],
+    "IR": [IR],
+    "MI+IR": [Momentum(), IR],
+    "MI+VR+IR": [Momentum(), VR, IR],
 }
 
 
@@ -73,13 +76,12 @@ def reduction_and_transfer(source, targets, x, y, radius):
             + " ".join(f"{n:>9}" for n in targets)
             + "   (last step / step by leave-one-out)"
         )
-        for name, options in ATTACKS.items():
+        for name, parts in ATTACKS.items():
+            generator = torch.Generator().manual_seed(0)
             attack = TransferAttack(
-                source, loss, generator=torch.Generator().manual_seed(0), **BOUNDS
+                source, loss, parts=parts, generator=generator, **BOUNDS
             )
-            states = attack.trajectory(
-                images, radius, radius / 8, 20, labels, ir_sets=8, **options
-            )
+            states = attack.trajectory(images, radius, radius / 8, 20, labels)
             strength = interactions(source, images, states[-1], labels).mean()
             rates = [
                 success_by_step(net, states, labels)
@@ -102,10 +104,10 @@ def success_kept(nets, x, y):
             rates = []
             for name in ("PGD", "IR", "MI+IR"):
                 generator = torch.Generator().manual_seed(0)
-                attack = TransferAttack(net, "margin", generator=generator, **BOUNDS)
-                adversarial = attack.perturb(
-                    images, radius, radius / 8, 20, labels, ir_sets=8, **ATTACKS[name]
+                attack = TransferAttack(
+                    net, "margin", parts=ATTACKS[name], generator=generator, **BOUNDS
                 )
+                adversarial = attack.perturb(images, radius, radius / 8, 20, labels)
                 with torch.no_grad():
                     wrong = net(adversarial).argmax(1) != labels
                 rates.append(f"{wrong.double().mean():.3f}")

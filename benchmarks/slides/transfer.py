@@ -8,7 +8,13 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from captum_interactions.robust import (
+    InputDiversity,
+    InteractionReduction,
+    Momentum,
+    NoiseAverage,
+    SkipGradient,
     TransferAttack,
+    TranslationInvariance,
     mean_interaction,
     perturbation_game,
     success_by_step,
@@ -18,19 +24,17 @@ from slides.report import Claim, row, spread, verdict
 
 BOUNDS = {"lower_bound": 0.0, "upper_bound": 1.0}
 RADIUS, STEPS = 0.2, 20
-NOISE = {"noise_samples": 10, "noise_std": 0.1}
+VR, SGM, IR = NoiseAverage(10, 0.1), SkipGradient(0.5), InteractionReduction(sets=8)
 BOOSTED = {
-    "PGD": {},
-    "MI": {"momentum": 1.0},
-    "VR": NOISE,
-    "SGM": {"skip_gamma": 0.5},
-    "TI": {"kernel_size": 3},
-    "DI": {"diversity_prob": 0.5, "diversity_scale": 1.25},
-    "IR": {"ir_weight": 1.0, "ir_sets": 8},
-    "MI+VR+SGM+IR": {
-        **NOISE, "momentum": 1.0, "skip_gamma": 0.5, "ir_weight": 1.0, "ir_sets": 8,
-    },
-}  # fmt: skip
+    "PGD": [],
+    "MI": [Momentum()],
+    "VR": [VR],
+    "SGM": [SGM],
+    "TI": [TranslationInvariance(3)],
+    "DI": [InputDiversity(0.5, 1.25)],
+    "IR": [IR],
+    "MI+VR+SGM+IR": [Momentum(), VR, SGM, IR],
+}
 
 
 class Residual(nn.Module):
@@ -97,16 +101,18 @@ def margins(net, x, y):
 def boosted(nets, x, y):
     """Each method's interaction and success, with the margin as the loss."""
     source = nets["source"]
-    attack = TransferAttack(
-        source,
-        "margin",
-        **BOUNDS,
-        skip_modules=list(source.branches),
-        generator=torch.Generator().manual_seed(0),
-    )
+    generator = torch.Generator().manual_seed(0)
     found = {}
-    for name, options in BOOSTED.items():
-        states = attack.trajectory(x, RADIUS, RADIUS / 8, STEPS, y, **options)
+    for name, parts in BOOSTED.items():
+        attack = TransferAttack(
+            source,
+            "margin",
+            **BOUNDS,
+            parts=parts,
+            skip_modules=list(source.branches),
+            generator=generator,
+        )
+        states = attack.trajectory(x, RADIUS, RADIUS / 8, STEPS, y)
         rates = {
             kind: success_by_step(net, states, y)[:, -1].double().mean().item()
             for kind, net in nets.items()

@@ -12,7 +12,6 @@ from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions._random import own_generator
 from captum_interactions.functional import all_masks, shapley_interaction_index
 from captum_interactions.functional.coalitions import accumulation_dtype
-from captum_interactions.games.batching import CPU_ROWS
 from captum_interactions.games.layers import (
     evaluation_mode,
     module_name,
@@ -24,6 +23,7 @@ from captum_interactions.games.masking import (
     MaskedInputs,
     format_baselines,
 )
+from captum_interactions.games.passes import Passes
 from captum_interactions.losses.contexts import GroupPlan, masked_copies
 from captum_interactions.losses.scores import (
     Score,
@@ -226,8 +226,11 @@ class InteractionLoss(nn.Module):
             if self.autocast
             else torch.autocast(device.type, enabled=False)
         )
+        passes = Passes(split.upper, len(first), None, self.perturbations_per_eval)
         with evaluation_mode(self.model), precision:
-            scores = self._scores(split.upper, rows, len(first), target)
+            output = passes.outputs(rows)
+            repeats = len(rows[0]) // len(first)
+            scores = self._score(output, target, repeats).reshape(repeats, -1)
         return LossOutput(split.output, self._reduce(scores))
 
     def _find_players(self, features: tuple[Tensor, ...]) -> Players:
@@ -264,26 +267,6 @@ class InteractionLoss(nn.Module):
         return GroupPlan.draw(
             n, batch, contexts, self.alpha, self.drop_rate, self.generator
         ).to(device)
-
-    def _scores(
-        self, upper: Any, rows: tuple[Tensor, ...], batch: int, target: Any
-    ) -> Tensor:  # (coalitions, batch)
-        total = len(rows[0]) // batch
-        step = self.perturbations_per_eval
-        if step is None:
-            on_cpu = rows[0].device.type == "cpu"
-            step = max(1, CPU_ROWS // batch) if on_cpu else total
-        if step >= total:
-            return self._score(upper(*rows), target, total).reshape(total, batch)
-        scores = []
-        # Unlike slices, these parts may be written into by layers that work in place,
-        # and give their gradients back in one piece.
-        for chunk in zip(
-            *(part.unsafe_split(step * batch) for part in rows), strict=True
-        ):
-            output = upper(*chunk)
-            scores.append(self._score(output, target, len(output) // batch))
-        return torch.cat(scores).reshape(total, batch)
 
     def _reduce(self, scores: Tensor) -> Tensor:
         if self.n_contexts is None:

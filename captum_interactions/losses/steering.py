@@ -8,13 +8,13 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from captum_interactions._captum import expand_additional_forward_args
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions._random import own_generator
 from captum_interactions.games.arguments import format_inputs
 from captum_interactions.games.layers import evaluation_mode
 from captum_interactions.games.logits import check_labels, check_logits
 from captum_interactions.games.masking import MaskedInputs, format_baselines
+from captum_interactions.games.passes import Passes
 from captum_interactions.losses.scores import widened
 from captum_interactions.players.players import Players
 
@@ -185,9 +185,9 @@ class OrderSteeringLoss(nn.Module):
         )
         rank = chance.argsort(-1).argsort(-1).to(device)
         masks = torch.stack([rank < k1, rank < k2], dim=1)
-        args = expand_additional_forward_args(additional_forward_args, 2) or ()
+        passes = Passes(self.model, batch, additional_forward_args)
         with evaluation_mode(self.model):
-            logits = check_logits(self.model(*masked.rows(masks), *args))
+            logits = check_logits(passes.outputs(masked.rows(masks)))
         if logits.dim() != 2 or logits.shape[-1] < 2:
             bad_value(
                 "model",

@@ -15,7 +15,17 @@ from captum_interactions.robust.game import (
     perturbation_units,
     unit_interactions,
 )
-from captum_interactions.robust.settings import PRESETS
+from captum_interactions.robust.part import AttackPart
+from captum_interactions.robust.parts import (
+    PRESETS,
+    InputDiversity,
+    Momentum,
+    NoiseAverage,
+    SkipGradient,
+    TranslationInvariance,
+)
+from captum_interactions.robust.reduction import InteractionReduction
+from captum_interactions.robust.run import AttackRun
 from captum_interactions.robust.transfer import (
     LeaveOneOutSuccess,
     leave_one_out_success,
@@ -24,6 +34,14 @@ from captum_interactions.robust.transfer import (
 
 __all__ = [
     "TransferAttack",
+    "AttackPart",
+    "AttackRun",
+    "Momentum",
+    "NoiseAverage",
+    "SkipGradient",
+    "InputDiversity",
+    "TranslationInvariance",
+    "InteractionReduction",
     "PRESETS",
     "perturbation_game",
     "perturbation_units",

@@ -1,4 +1,4 @@
-"""One attack whose parts can be combined: PGD, MI, VR, SGM, TI, DI and IR."""
+"""One attack, put together from parts: PGD, MI, VR, SGM, TI, DI, IR and yours."""
 
 from __future__ import annotations
 
@@ -18,22 +18,13 @@ from captum_interactions._captum import (
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions._random import own_generator
 from captum_interactions.games.arguments import format_inputs, warn_if_training
-from captum_interactions.games.layers import module_name, uncompiled
-from captum_interactions.players.players import Players
-from captum_interactions.robust.game import (
-    as_labels,
-    perturbation_units,
-)
-from captum_interactions.robust.gradients import (
-    ascend,
-    l1_normalized,
-    project,
-    random_start,
-    scaled_branches,
-    smooth,
-)
-from captum_interactions.robust.objective import Loss, Objective, Tensors
-from captum_interactions.robust.settings import AttackSettings
+from captum_interactions.games.branches import find_modules
+from captum_interactions.games.layers import uncompiled
+from captum_interactions.robust._gradients import ascend, project, random_start
+from captum_interactions.robust._verbs import State, derived, last, stacked
+from captum_interactions.robust.game import as_labels, perturbation_units
+from captum_interactions.robust.part import PLACES, AttackPart
+from captum_interactions.robust.run import AttackRun, Climb, Loss, Tensors, format_mask
 
 __all__ = ["TransferAttack"]
 
@@ -41,18 +32,17 @@ __all__ = ["TransferAttack"]
 class TransferAttack(Perturbation):
     """Iterated gradient attack, with the parts that make it transfer.
 
-    Each step climbs E[loss(x + δ + noise)] − λ·G(δ), where
-    G = mean over random sets A of v(Ω) − v(Ω∖A) − v(A) + v(∅) is the interaction
-    between A and the other perturbation units, and v is the margin of the game of
-    :func:`~captum_interactions.robust.perturbation_game`. The gradient is smoothed
-    (TI), normalized and accumulated with momentum (MI), and a step is taken along its
-    sign (L∞) or its direction (L2). With the defaults this is plain PGD.
+    Each step climbs the loss; what else decides on its direction is a list of
+    ``parts``: momentum (MI), gradients averaged over noise (VR), less gradient through
+    residual branches (SGM), diverse inputs (DI), smoothed gradients (TI), a term
+    against interactions (IR), or a class of your own, see :class:`AttackPart`. The step
+    is taken along the sign of the direction (L∞) or along itself (L2). Without parts
+    this is plain PGD.
 
     A drop-in for ``captum.robust.PGD`` in ``AttackComparator`` and
-    ``MinParamPerturbation``: what the attack is made of goes to the constructor, all
-    numbers are keyword arguments of :meth:`perturb`. Unlike PGD, it takes logits and
-    refuses probabilities, makes a step however small the gradient is, and normalizes
-    L2 steps.
+    ``MinParamPerturbation``: what the attack is made of goes to the constructor, the
+    numbers of PGD to :meth:`perturb`. Unlike PGD, it takes logits and refuses
+    probabilities, makes a step however small the gradient is, and normalizes L2 steps.
 
     Random draws are shared by the examples of a batch, so an example's result does not
     depend on its neighbors. Parameters' ``grad`` and the global random state are left
@@ -67,8 +57,10 @@ class TransferAttack(Perturbation):
             (outputs, labels) → ``(batch,)``.
         lower_bound: Least value of a perturbed input.
         upper_bound: Largest value of a perturbed input.
-        skip_modules: Residual branches whose gradient is scaled (SGM): submodules of
-            ``forward_func`` or their names.
+        parts: What the attack is made of, in any order; each part knows its place. See
+            :data:`PRESETS` for the papers' combinations.
+        skip_modules: Residual branches, submodules of ``forward_func`` or their names,
+            for :class:`SkipGradient` where it names none.
         generator: Source of randomness; ``None`` makes one from the global seed.
 
     Raises:
@@ -76,11 +68,7 @@ class TransferAttack(Perturbation):
         ValueError: If there is no such loss or submodule, or bounds are reversed.
 
     References:
-        Wang et al. (ICLR 2021) for IR and VR; Dong et al. (CVPR 2018) for MI, (CVPR
-        2019) for TI; Xie et al. (CVPR 2019) for DI; Wu et al. (ICLR 2020) for SGM. The
-        interaction term has the authors' sign and no normalizer; sets are drawn without
-        replacement, VR takes the mean over noisy copies, and no rim of the image is
-        left out.
+        Madry et al. (ICLR 2018) for PGD; the parts name theirs.
 
     Example:
         >>> model = nn.Linear(2, 2)
@@ -97,6 +85,7 @@ class TransferAttack(Perturbation):
         lower_bound: float = -math.inf,
         upper_bound: float = math.inf,
         *,
+        parts: Sequence[AttackPart] = (),
         skip_modules: Sequence[str | nn.Module] = (),
         generator: torch.Generator | None = None,
     ) -> None:
@@ -121,13 +110,16 @@ class TransferAttack(Perturbation):
         self.loss_func = loss_func
         self.lower_bound = lower_bound
         self.upper_bound = upper_bound
+        self.parts = _check_parts(parts)
         self.generator = generator
-        self._branches = _find_branches(forward_func, skip_modules)
+        self._branches = find_modules(forward_func, skip_modules, "skip_modules")
 
-    @log_usage(part_of_slo=True)
-    def perturb(
+    def __repr__(self) -> str:
+        return f"TransferAttack({self.loss_func!r}, parts={list(self.parts)})"
+
+    def states(
         self,
-        inputs: Tensor | Tensors,
+        inputs: State,
         radius: float,
         step_size: float,
         step_num: int,
@@ -136,22 +128,12 @@ class TransferAttack(Perturbation):
         targeted: bool = False,
         random_start: bool = False,
         norm: str = "Linf",
-        mask: Tensor | Tensors | None = None,
-        feature_mask: Tensor | Tensors | None = None,
+        mask: State | None = None,
+        feature_mask: State | None = None,
         *,
-        momentum: float = 0.0,
-        noise_samples: int = 0,
-        noise_std: float = 0.0,
-        skip_gamma: float = 1.0,
-        kernel_size: int = 1,
-        diversity_prob: float = 0.0,
-        diversity_scale: float = 1.1,
-        ir_weight: float = 0.0,
-        ir_fraction: float = 0.125,
-        ir_sets: int = 32,
         perturbations_per_eval: int | None = None,
-    ) -> Tensor | Tensors:
-        """Perturb inputs; arguments up to ``mask`` are those of Captum's PGD.
+    ) -> Iterator[State]:
+        """Perturb inputs step by step; arguments up to ``mask`` are those of PGD.
 
         Args:
             inputs: A tensor or a tuple of tensors, batch axis first.
@@ -167,229 +149,121 @@ class TransferAttack(Perturbation):
             mask: 1 where inputs may change and 0 where not, broadcastable to them.
             feature_mask: Units of the interaction term, as in
                 :func:`~captum_interactions.robust.perturbation_game`.
-            momentum: μ of MI; the papers take 1.
-            noise_samples: Noisy copies of VR.
-            noise_std: Standard deviation of VR's noise; the paper's 15 of 255 levels.
-            skip_gamma: γ of SGM.
-            kernel_size: Width of TI's kernel, odd; the paper takes 15.
-            diversity_prob: Probability of DI's transformation; usually 0.5.
-            diversity_scale: DI's largest size over the images'.
-            ir_weight: λ of the interaction term; infinity leaves out the loss.
-            ir_fraction: Share of the units in A; the authors draw 32 of 256.
-            ir_sets: Sets A per step.
             perturbations_per_eval: Noisy or masked copies per forward pass; ``None``
-                takes as many as memory for inputs of 4 MiB allows.
+                takes as many as bounded memory allows.
 
         Returns:
-            Perturbed inputs, like the inputs.
+            An iterator over the start and the state after each step, like the inputs.
+            Steps are made as they are asked for.
 
         Raises:
             TypeError: If an argument has the wrong type.
             ValueError: If a number is out of range, labels or masks don't fit, nothing
-                may change, or ``forward_func`` returns probabilities.
+                may change, a part does not fit the inputs, or ``forward_func`` returns
+                probabilities.
         """
-        settings = AttackSettings(
-            radius, step_size, step_num, targeted, random_start, norm, momentum,
-            noise_samples, noise_std, skip_gamma, kernel_size, diversity_prob,
-            diversity_scale, ir_weight, ir_fraction, ir_sets,
-        )  # fmt: skip
-        for perturbed in self._states(
-            settings, inputs, target, additional_forward_args, mask, feature_mask,
-            perturbations_per_eval,
-        ):  # fmt: skip
-            last = perturbed
-        return last if is_tuple(inputs) else last[0]
-
-    def trajectory(
-        self,
-        inputs: Tensor | Tensors,
-        radius: float,
-        step_size: float,
-        step_num: int,
-        target: Any,
-        additional_forward_args: Any = None,
-        targeted: bool = False,
-        random_start: bool = False,
-        norm: str = "Linf",
-        mask: Tensor | Tensors | None = None,
-        feature_mask: Tensor | Tensors | None = None,
-        *,
-        momentum: float = 0.0,
-        noise_samples: int = 0,
-        noise_std: float = 0.0,
-        skip_gamma: float = 1.0,
-        kernel_size: int = 1,
-        diversity_prob: float = 0.0,
-        diversity_scale: float = 1.1,
-        ir_weight: float = 0.0,
-        ir_fraction: float = 0.125,
-        ir_sets: int = 32,
-        perturbations_per_eval: int | None = None,
-    ) -> Tensor | Tensors:
-        """Perturb inputs and keep every state, for a choice among the steps.
-
-        Arguments are those of :meth:`perturb`.
-
-        Returns:
-            ``(step_num + 1, *input.shape)``: the start, and the state after each step;
-            a tuple if the inputs are one.
-
-        Raises:
-            TypeError: As :meth:`perturb`.
-            ValueError: As :meth:`perturb`.
-        """
-        settings = AttackSettings(
-            radius, step_size, step_num, targeted, random_start, norm, momentum,
-            noise_samples, noise_std, skip_gamma, kernel_size, diversity_prob,
-            diversity_scale, ir_weight, ir_fraction, ir_sets,
-        )  # fmt: skip
-        states = self._states(
-            settings, inputs, target, additional_forward_args, mask, feature_mask,
-            perturbations_per_eval,
-        )  # fmt: skip
-        stacked = tuple(torch.stack(parts) for parts in zip(*states, strict=True))
-        return stacked if is_tuple(inputs) else stacked[0]
-
-    def _states(
-        self,
-        settings: AttackSettings,
-        inputs: Tensor | Tensors,
-        target: Any,
-        additional_forward_args: Any,
-        mask: Tensor | Tensors | None,
-        feature_mask: Tensor | Tensors | None,
-        perturbations_per_eval: int | None,
-    ) -> Iterator[Tensors]:
-        """The start, and the state after each step."""
         clean = tuple(tensor.detach() for tensor in format_inputs(inputs))
-        settings.check_images(clean)
+        for tensor in clean:
+            if not tensor.is_floating_point():
+                bad_type(
+                    "inputs", "floating tensors", tensor.dtype, "perturb an embedding"
+                )
         if perturbations_per_eval is not None:
             check_positive_int(
                 "perturbations_per_eval", perturbations_per_eval, "or None"
             )
-        labels = as_labels(target, len(clean[0]), clean[0].device)
-        allowed = _format_mask(mask, clean)
-        units = Players.from_feature_mask(
-            perturbation_units(clean, feature_mask), clean
-        )
-        if settings.ir_weight > 0 and len(units) < 2:
-            bad_value(
-                "feature_mask",
-                "one with at least two perturbation units",
-                f"{len(units)}",
-                "refine it, or set ir_weight=0",
-            )
-        if settings.skip_gamma != 1 and not self._branches:
-            bad_value(
-                "skip_gamma",
-                "1 without residual branches to scale",
-                settings.skip_gamma,
-                "name them in the constructor's `skip_modules`",
-            )
         self.generator = own_generator(self.generator, clean[0].device)
-        warn_if_training(self.forward_func)
-        objective = Objective(
-            self._eager if settings.skip_gamma != 1 else self.forward_func,
-            self.loss_func,
-            settings,
-            labels,
-            format_additional_forward_args(additional_forward_args) or (),
-            units,
-            self.generator,
-            perturbations_per_eval,
+        run = AttackRun(
+            forward_func=self._runnable,
+            loss_func=self.loss_func,
+            clean=clean,
+            labels=as_labels(target, len(clean[0]), clean[0].device),
+            sign=-1 if targeted else 1,
+            allowed=format_mask(mask, clean),
+            args=format_additional_forward_args(additional_forward_args) or (),
+            feature_mask=perturbation_units(clean, feature_mask),
+            radius=radius,
+            step_size=step_size,
+            step_num=step_num,
+            norm=norm,
+            skip_modules=self._branches,
+            per_eval=perturbations_per_eval,
+            generator=self.generator,
         )
-        state = clean
-        if settings.random_start:
-            state = tuple(
-                self._bounded(x, _where(may, self._start(x, settings)))
-                for x, may in zip(clean, allowed, strict=True)
+        climb: Climb = run.climb
+        for part in reversed(self.parts):
+            climb = part.wrap(climb, run)
+        warn_if_training(self.forward_func)
+        states = self._steps(run, climb, random_start)
+        return states if is_tuple(inputs) else (state for (state,) in states)
+
+    perturb = log_usage(part_of_slo=True)(
+        derived(
+            states,
+            last,
+            "perturb",
+            "Perturb inputs; arguments up to ``mask`` are those of Captum's PGD.",
+            "Perturbed inputs, like the inputs.",
+        )
+    )
+    trajectory = derived(
+        states,
+        stacked,
+        "trajectory",
+        "Perturb inputs and keep every state, for a choice among the steps.",
+        "The start, and the state after each step, ``(step_num + 1, *input.shape)``; a "
+        "tuple if\n            the inputs are one.",
+    )
+
+    def _steps(
+        self, run: AttackRun, climb: Climb, from_random: bool
+    ) -> Iterator[Tensors]:
+        """The start, and the state after each step."""
+        state = run.clean
+        if from_random:
+            start = tuple(
+                random_start(x, run.radius, run.norm, run.generator) for x in run.clean
             )
+            state = self._bounded(run, run.movable(start))
         yield state
-        velocity = [torch.zeros_like(x) for x in clean]
-        for _ in range(settings.step_num):
-            with scaled_branches(self._branches, settings.skip_gamma):
-                gradients = objective.gradient(clean, state)
-            moved = []
-            for i, (x, may) in enumerate(zip(clean, allowed, strict=True)):
-                current = smooth(_where(may, gradients[i]), settings.kernel_size)
-                current = l1_normalized(_where(may, current))
-                velocity[i] = settings.momentum * velocity[i] + current
-                delta = ascend(
-                    state[i] - x, velocity[i], settings.step_size, settings.norm
+        for _ in range(run.step_num):
+            deltas = tuple(
+                project(
+                    ascend(now - x, direction, run.step_size, run.norm),
+                    run.radius,
+                    run.norm,
                 )
-                delta = project(delta, settings.radius, settings.norm)
-                moved.append(self._bounded(x, delta))
-            state = tuple(moved)
+                for now, x, direction in zip(
+                    state, run.clean, run.movable(climb(state)), strict=True
+                )
+            )
+            state = self._bounded(run, deltas)
             yield state
 
     @property
-    def _eager(self) -> Callable[..., Tensor]:
-        """The model before compilation: compiled code does not look for new hooks."""
+    def _runnable(self) -> Callable[..., Tensor]:
+        """The model, before compilation if a part changes it.
+
+        Compiled code does not look for new hooks.
+        """
         model = self.forward_func
-        return uncompiled(model) if isinstance(model, nn.Module) else model
+        changed = any(part.place == "network" for part in self.parts)
+        return uncompiled(model) if changed and isinstance(model, nn.Module) else model
 
-    def _start(self, inputs: Tensor, settings: AttackSettings) -> Tensor:
-        generator = own_generator(self.generator, inputs.device)
-        return random_start(inputs, settings.radius, settings.norm, generator)
-
-    def _bounded(self, clean: Tensor, delta: Tensor) -> Tensor:
-        return (clean + delta).clamp(self.lower_bound, self.upper_bound)
-
-
-def _find_branches(
-    forward_func: Callable[..., Tensor], modules: Sequence[str | nn.Module]
-) -> tuple[nn.Module, ...]:
-    if isinstance(modules, str):
-        bad_type("skip_modules", "a list of names or modules", modules, "[name]")
-    if not isinstance(forward_func, nn.Module):
-        for module in modules:
-            if not isinstance(module, nn.Module):
-                bad_type(
-                    "skip_modules",
-                    "a list of modules unless `forward_func` is a module",
-                    module,
-                    "names are looked up in `forward_func`",
-                )
-        return tuple(module for module in modules if isinstance(module, nn.Module))
-    model = uncompiled(forward_func)
-    return tuple(
-        model.get_submodule(module_name(model, module, "skip_modules"))
-        for module in modules
-    )
-
-
-def _format_mask(
-    mask: Tensor | Tensors | None, inputs: Tensors
-) -> tuple[Tensor | None, ...]:
-    if mask is None:
-        return (None,) * len(inputs)
-    masks = mask if isinstance(mask, tuple) else (mask,)
-    if len(masks) != len(inputs):
-        bad_value("mask", f"one per input ({len(inputs)})", len(masks), "pass a tuple")
-    formatted = []
-    for part, tensor in zip(masks, inputs, strict=True):
-        try:
-            formatted.append((part != 0).expand_as(tensor).to(tensor.device))
-        except RuntimeError:
-            bad_value(
-                "mask",
-                f"broadcastable to the input's shape {tuple(tensor.shape)}",
-                f"shape {tuple(part.shape)}",
-                "1 marks what may change",
-            )
-    free = torch.stack([part.flatten(1).any(-1) for part in formatted]).any(0)
-    if not bool(free.all()):
-        bad_value(
-            "mask",
-            "one that leaves every example something to perturb",
-            f"an empty set of perturbation units for example "
-            f"{int((~free).nonzero()[0])}",
-            "1 marks what may change",
+    def _bounded(self, run: AttackRun, deltas: Tensors) -> Tensors:
+        return tuple(
+            (x + delta).clamp(self.lower_bound, self.upper_bound)
+            for x, delta in zip(run.clean, deltas, strict=True)
         )
-    return tuple(formatted)
 
 
-def _where(allowed: Tensor | None, values: Tensor) -> Tensor:
-    if allowed is None:
-        return values
-    return torch.where(allowed, values, torch.zeros_like(values))
+def _check_parts(parts: Sequence[AttackPart]) -> tuple[AttackPart, ...]:
+    """Return the parts from the outermost to the innermost."""
+    if isinstance(parts, AttackPart):
+        bad_type("parts", "a list of parts", parts, "write [part]")
+    for part in parts:
+        if not isinstance(part, AttackPart):
+            bad_type("parts", "a list of AttackPart", part, "see robust.PRESETS")
+        if part.place not in PLACES:
+            bad_value("place", f"one of {PLACES}", repr(part.place), f"of {part}")
+    return tuple(sorted(parts, key=lambda part: -PLACES.index(part.place)))

@@ -9,15 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from captum_interactions._captum import (
-    expand_additional_forward_args,
-    format_additional_forward_args,
-)
+from captum_interactions._captum import format_additional_forward_args
 from captum_interactions._checks import bad_type, bad_value
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games import Game, ModelGame
 from captum_interactions.games.arguments import format_inputs
 from captum_interactions.games.logits import check_labels, check_logits
+from captum_interactions.games.passes import Passes
 from captum_interactions.players import grid_mask
 
 __all__ = [
@@ -113,7 +111,7 @@ def perturbation_game(
     labels = as_labels(target, len(clean[0]), clean[0].device)
     args = format_additional_forward_args(additional_forward_args) or ()
     with torch.no_grad():
-        logits = forward_func(*perturbed, *args)
+        logits = Passes(forward_func, len(labels), args).outputs(perturbed)
     check_classes(logits, labels)
     rivals = strongest_other(logits, labels)
 
@@ -243,12 +241,8 @@ def strongest_other(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def margin_of(logits: Tensor, labels: Tensor, rivals: Tensor) -> Tensor:
-    """Return z_rival − z_label, ``(batch,)``."""
+    """Return z_rival − z_label of logits ``(batch, classes, …)``, ``(batch, …)``."""
     columns = torch.stack([rivals, labels], dim=1)
-    rival, own = logits.gather(1, columns).unbind(1)
+    columns = columns.reshape(*columns.shape, *(1,) * (logits.dim() - 2))
+    rival, own = logits.gather(1, columns.expand(-1, -1, *logits.shape[2:])).unbind(1)
     return rival - own
-
-
-def expanded(args: tuple[Any, ...], repeats: int) -> tuple[Any, ...]:
-    """Tile batched arguments as Captum does."""
-    return expand_additional_forward_args(args, repeats) or ()

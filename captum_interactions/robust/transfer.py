@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
-from captum_interactions.robust.game import as_labels, check_classes
+from captum_interactions.games.passes import Passes
+from captum_interactions.robust.game import (
+    as_labels,
+    check_classes,
+    margin_of,
+    strongest_other,
+)
 
 __all__ = ["LeaveOneOutSuccess", "success_by_step", "leave_one_out_success"]
 
@@ -56,16 +62,14 @@ def success_by_step(
         >>> success_by_step(torch.nn.Identity(), 5 * states, 0).tolist()
         [[False, True]]
     """
-    labels = as_labels(target, trajectory.shape[1], trajectory.device)
-    found = []
+    steps, batch = trajectory.shape[:2]
+    labels = as_labels(target, batch, trajectory.device).repeat(steps)
     with torch.no_grad():
-        for state in trajectory:
-            logits = forward_func(state)
-            check_classes(logits, labels)
-            own = logits.gather(1, labels.unsqueeze(1))[:, 0]
-            other = logits.scatter(1, labels.unsqueeze(1), -torch.inf).amax(1)
-            found.append(own > other if targeted else other > own)
-    return torch.stack(found, dim=1)
+        logits = Passes(forward_func, batch).outputs((trajectory.flatten(0, 1),))
+    check_classes(logits, labels)
+    margin = margin_of(logits, labels, strongest_other(logits, labels))
+    success = margin < 0 if targeted else margin > 0
+    return success.reshape(steps, batch).T
 
 
 def leave_one_out_success(success: Tensor) -> LeaveOneOutSuccess:

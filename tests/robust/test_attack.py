@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import warnings
+from inspect import signature
 from itertools import pairwise
 
 import pytest
 import torch
-from captum.robust import AttackComparator, MinParamPerturbation
+from captum.robust import PGD, AttackComparator, MinParamPerturbation
 from scipy.signal import convolve2d
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
 
-from captum_interactions.robust import PRESETS, TransferAttack
-from captum_interactions.robust.gradients import (
+from captum_interactions.robust import (
+    PRESETS,
+    AttackPart,
+    InputDiversity,
+    InteractionReduction,
+    Momentum,
+    NoiseAverage,
+    SkipGradient,
+    TransferAttack,
+    TranslationInvariance,
+)
+from captum_interactions.robust._gradients import (
     Diversity,
     diversify,
     draw_units,
@@ -22,6 +33,7 @@ from captum_interactions.robust.gradients import (
     random_start,
     smooth,
 )
+from captum_interactions.robust.part import PLACES
 from tests.losses.models import Function, Residual, conv_net
 from tests.robust import plain
 
@@ -52,32 +64,28 @@ def network():
     return net.double().eval()
 
 
-def attacked(net, x, labels, loss="cross_entropy", seed=0, **options):
-    attack = TransferAttack(
-        net, loss, generator=seeded(seed),
-        skip_modules=BRANCHES if "skip_gamma" in options else (),
-    )  # fmt: skip
+def attacked(net, x, labels, loss="cross_entropy", parts=(), **options):
+    attack = TransferAttack(net, loss, parts=parts, generator=seeded())
     numbers = {"radius": 0.3, "step_size": 0.05, "step_num": 8, **options}
     return attack.trajectory(x, target=labels, **numbers)
 
 
 DEGENERATE = {
-    "plain": {},
-    "momentum 0": {"momentum": 0.0},
-    "no noise": {"noise_samples": 4, "noise_std": 0.0},
-    "no copies": {"noise_samples": 0, "noise_std": 0.1},
-    "gamma 1": {"skip_gamma": 1.0},
-    "kernel of 1": {"kernel_size": 1},
-    "never diverse": {"diversity_prob": 0.0, "diversity_scale": 2.0},
-    "lambda 0": {"ir_weight": 0.0, "ir_sets": 3},
-    "everything open": {"mask": torch.ones(1)},
+    "plain": [],
+    "momentum 0": [Momentum(0.0)],
+    "no noise": [NoiseAverage(4, 0.0)],
+    "gamma 1": [SkipGradient(1.0)],
+    "kernel of 1": [TranslationInvariance(1)],
+    "never diverse": [InputDiversity(0.0, 2.0)],
+    "lambda 0": [InteractionReduction(0.0, sets=3)],
 }
 
 
 @pytest.mark.parametrize("targeted", [False, True])
-@pytest.mark.parametrize("options", DEGENERATE.values(), ids=DEGENERATE.keys())
-def test_degenerate_parts_are_plain_pgd_step_by_step(options, targeted):
+@pytest.mark.parametrize("parts", DEGENERATE.values(), ids=DEGENERATE.keys())
+def test_degenerate_parts_are_plain_pgd_step_by_step(parts, targeted):
     net, x = network(), images()
+    options = {"parts": parts, "mask": torch.ones(1)}
     states = attacked(net, x, LABELS, targeted=targeted, **options)
     for i, label in enumerate(LABELS):
         expected = plain.pgd(net, x[i], label, 0.3, 0.05, 8, targeted=targeted)
@@ -91,34 +99,26 @@ def test_degenerate_parts_are_plain_pgd_step_by_step(options, targeted):
         assert_close(l2[:, i], expected, **CLOSE)
 
 
-ALL_PARTS = {
-    "momentum": 1.0,
-    "noise_samples": 3,
-    "noise_std": 0.05,
-    "skip_gamma": 0.5,
-    "kernel_size": 3,
-    "diversity_prob": 0.7,
-    "diversity_scale": 1.5,
-    "ir_weight": 1.0,
-    "ir_sets": 4,
-    "random_start": True,
+ALL_PARTS = [
+    Momentum(1.0),
+    NoiseAverage(3, 0.05),
+    SkipGradient(0.5, BRANCHES),
+    TranslationInvariance(3),
+    InputDiversity(0.7, 1.5),
+    InteractionReduction(1.0, sets=4),
+]
+CHOSEN = {type(part).__name__: [part] for part in ALL_PARTS} | {
+    "none": [],
+    "all": ALL_PARTS,
 }
 
 
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
-@pytest.mark.parametrize("part", [*ALL_PARTS, "all"])
-def test_batched_is_one_by_one(part, norm):
+@pytest.mark.parametrize("name", CHOSEN)
+def test_batched_is_one_by_one(name, norm):
     # One third of the batch must not see another: a re-implementation elsewhere
     # writes its grid mask to the first image only.
-    needs = {
-        "noise_samples": ["noise_std"],
-        "noise_std": ["noise_samples"],
-        "diversity_scale": ["diversity_prob"],
-        "diversity_prob": ["diversity_scale"],
-        "ir_sets": ["ir_weight"],
-    }
-    chosen = list(ALL_PARTS) if part == "all" else [part, *needs.get(part, [])]
-    options = {name: ALL_PARTS[name] for name in chosen} | {"norm": norm}
+    options = {"parts": CHOSEN[name], "norm": norm, "random_start": True}
     net, x = network(), images()
     states = attacked(net, x, LABELS, **options)
     assert not torch.equal(states[-1], x)
@@ -127,9 +127,15 @@ def test_batched_is_one_by_one(part, norm):
         assert_close(states[:, i], alone[:, 0], **CLOSE)
 
 
+def test_the_order_of_the_list_does_not_matter():
+    net, x = network(), images()
+    first = attacked(net, x, LABELS, parts=ALL_PARTS)
+    assert_close(attacked(net, x, LABELS, parts=ALL_PARTS[::-1]), first, **EXACT)
+
+
 def test_momentum():
     net, x = network(), images()
-    states = attacked(net, x, LABELS, momentum=0.9)
+    states = attacked(net, x, LABELS, parts=[Momentum(0.9)])
     for i, label in enumerate(LABELS):
         expected = plain.momentum(net, x[i], label, 0.3, 0.05, 8, 0.9)
         assert_close(states[:, i], expected, **EXACT)
@@ -137,7 +143,7 @@ def test_momentum():
 
 def test_noise_is_averaged():
     net, x = network(), images()
-    states = attacked(net, x, LABELS, noise_samples=3, noise_std=0.2)
+    states = attacked(net, x, LABELS, parts=[NoiseAverage(3, 0.2)])
     generator = seeded()
     for step in range(8):
         noise = torch.randn(3, 1, 1, 6, 6, generator=generator).double()
@@ -170,9 +176,10 @@ def test_smoothing_is_a_convolution_with_a_gaussian():
 def test_skip_gradient_is_one_plus_gamma_times_the_branch(gamma):
     net = nn.Sequential(Residual(4), nn.Linear(4, 3)).double()
     x = torch.randn(1, 4, dtype=torch.float64)
-    attack = TransferAttack(net, "margin", skip_modules=["0.branch"])
+    parts = [SkipGradient(gamma)]
+    attack = TransferAttack(net, "margin", parts=parts, skip_modules=["0.branch"])
     # One L2 step on a long leash shows the direction of the gradient.
-    got = attack.perturb(x, 9.0, 1.0, 1, 0, norm="L2", skip_gamma=gamma) - x
+    got = attack.perturb(x, 9.0, 1.0, 1, 0, norm="L2") - x
     logits = net(x)[0]
     rival = 1 + int(logits[1:].argmax())
     above = net[1].weight[rival] - net[1].weight[0]
@@ -188,8 +195,8 @@ def test_skip_gradient_of_a_compiled_model():
     x = torch.randn(2, 4, dtype=torch.float64)
     compiled(x)
     states = [
-        TransferAttack(model, skip_modules=["0.branch"]).perturb(
-            x, 0.3, 0.1, 5, torch.tensor([0, 1]), norm="L2", skip_gamma=0.0
+        TransferAttack(model, parts=[SkipGradient(0.0, ["0.branch"])]).perturb(
+            x, 0.3, 0.1, 5, torch.tensor([0, 1]), norm="L2"
         )
         for model in (net, compiled)
     ]
@@ -203,7 +210,7 @@ def test_interaction_term_is_the_definition(weight, loss, targeted):
     net, x = network(), images()
     units = torch.arange(36).reshape(1, 6, 6) // 4  # nine units
     states = attacked(
-        net, x, LABELS, loss, ir_weight=weight, ir_sets=3, ir_fraction=0.3,
+        net, x, LABELS, loss, [InteractionReduction(weight, 0.3, 3)],
         feature_mask=units, step_num=4, targeted=targeted,
     )  # fmt: skip
     generator, sign = seeded(), -1 if targeted else 1
@@ -246,7 +253,7 @@ def test_interaction_term_is_the_definition(weight, loss, targeted):
 
 def test_first_step_with_the_interaction_term_is_plain():
     net, x = network(), images()
-    with_term = attacked(net, x, LABELS, ir_weight=3.0, step_num=2)
+    with_term = attacked(net, x, LABELS, parts=[InteractionReduction(3)], step_num=2)
     without = attacked(net, x, LABELS, step_num=2)
     assert_close(with_term[1], without[1], **EXACT)
     assert not torch.equal(with_term[2], without[2])
@@ -265,9 +272,9 @@ def test_interaction_term_of_a_quadratic_game(norm):
         )
     )
     x = torch.zeros(1, n, dtype=torch.float64)
-    states = TransferAttack(net, "margin", generator=seeded()).trajectory(
-        x, 2.0, 0.3, 5, 0, norm=norm, ir_weight=0.5, ir_sets=2, ir_fraction=0.4
-    )
+    parts = [InteractionReduction(0.5, 0.4, 2)]
+    attack = TransferAttack(net, "margin", parts=parts, generator=seeded())
+    states = attack.trajectory(x, 2.0, 0.3, 5, 0, norm=norm)
     generator = seeded()
     for state, after in pairwise(states):
         delta = state[0]
@@ -283,20 +290,22 @@ def test_linear_models_ignore_the_interaction_term():
     net = nn.Linear(36, 4).double()
     x = images().flatten(1)
     states = [
-        attacked(net, x, LABELS, "margin", ir_weight=weight) for weight in (0.0, 5.0)
+        attacked(net, x, LABELS, "margin", parts)
+        for parts in ([], [InteractionReduction(5.0)])
     ]
     assert_close(*states, **EXACT)
 
 
 def test_chunks_agree():
     net, x = network(), images()
-    options = {"noise_samples": 5, "noise_std": 0.1, "ir_weight": 1.0, "norm": "L2"}
+    parts = [NoiseAverage(5, 0.1), InputDiversity(0.7, 1.5), InteractionReduction()]
+    options = {"parts": parts, "norm": "L2"}
     states = [
         attacked(net, x, LABELS, perturbations_per_eval=step, **options)
         for step in (None, 2, 64)
     ]
     assert_close(states[0], states[2], **CLOSE)
-    # Noise is drawn chunk by chunk from one stream, so chunks change nothing.
+    # What is random is drawn before rows are divided into passes.
     assert_close(states[0], states[1], **CLOSE)
 
 
@@ -323,10 +332,10 @@ def test_diverse_inputs():
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
 def test_balls_and_bounds(norm):
     net, x = network(), images()
-    attack = TransferAttack(net, lower_bound=0.0, upper_bound=1.0, generator=seeded())
-    states = attack.trajectory(
-        x, 0.4, 0.1, 10, LABELS, norm=norm, random_start=True, momentum=1.0
+    attack = TransferAttack(
+        net, lower_bound=0.0, upper_bound=1.0, parts=[Momentum()], generator=seeded()
     )
+    states = attack.trajectory(x, 0.4, 0.1, 10, LABELS, norm=norm, random_start=True)
     delta = (states - x).flatten(2)
     size = delta.abs().amax(-1) if norm == "Linf" else delta.norm(dim=-1)
     assert size.max() <= 0.4 * (1 + 1e-12)
@@ -358,8 +367,7 @@ def test_masked_elements_stay():
     net, x = network(), images()
     mask = torch.zeros(1, 6, 6)
     mask[..., :3] = 1
-    options = {k: v for k, v in ALL_PARTS.items() if k != "skip_gamma"}
-    states = attacked(net, x, LABELS, mask=mask, **options)
+    states = attacked(net, x, LABELS, parts=ALL_PARTS, mask=mask, random_start=True)
     assert_close(states[..., 3:], x.expand_as(states)[..., 3:], **EXACT)
     assert (states[-1, ..., :3] != x[..., :3]).all()
 
@@ -385,11 +393,12 @@ def test_several_inputs_and_arguments():
 
     x, y = torch.rand(2, 3) + 1, torch.rand(2, 4)[:, :3] + 1
     scale = torch.tensor([1.0, 2.0])
-    attack = TransferAttack(forward, "margin")
-    got = attack.perturb((x, y), 0.2, 0.1, 4, 0, scale, ir_weight=0.1)
+    attack = TransferAttack(forward, "margin", parts=[InteractionReduction(0.1)])
+    got = attack.perturb((x, y), 0.2, 0.1, 4, 0, scale)
     assert isinstance(got, tuple)
     assert_close(got[0], x - 0.2)
     assert_close(got[1], y - 0.2)
+    attack = TransferAttack(forward, "margin")
     states = attack.trajectory((x, y), 0.2, 0.1, 4, [0, 1], scale)
     assert [part.shape for part in states] == [(5, 2, 3), (5, 2, 3)]
     assert_close(states[0][-1, 1], x[1] + 0.2)
@@ -399,10 +408,10 @@ def test_nothing_is_left_behind():
     net, x = network(), images()
     x.requires_grad_()
     copy, before = x.detach().clone(), torch.get_rng_state()
-    attack = TransferAttack(net, skip_modules=BRANCHES)
+    attack = TransferAttack(net, parts=ALL_PARTS)
     with torch.no_grad():
-        first = attack.perturb(x, 0.3, 0.1, 3, LABELS, **ALL_PARTS)
-        second = attack.perturb(x, 0.3, 0.1, 3, LABELS, **ALL_PARTS)
+        first = attack.perturb(x, 0.3, 0.1, 3, LABELS, random_start=True)
+        second = attack.perturb(x, 0.3, 0.1, 3, LABELS, random_start=True)
         assert not torch.is_grad_enabled()
     assert torch.equal(torch.get_rng_state(), before)
     assert not torch.equal(first, second)
@@ -411,8 +420,9 @@ def test_nothing_is_left_behind():
     assert all(parameter.grad is None for parameter in net.parameters())
     assert not first.requires_grad
     assert not net.block.branch._forward_hooks
-    again = TransferAttack(net, skip_modules=BRANCHES)
-    assert_close(again.perturb(x, 0.3, 0.1, 3, LABELS, **ALL_PARTS), first, **EXACT)
+    again = TransferAttack(net, parts=ALL_PARTS)
+    third = again.perturb(x, 0.3, 0.1, 3, LABELS, random_start=True)
+    assert_close(third, first, **EXACT)
 
 
 def test_own_losses():
@@ -428,9 +438,11 @@ def test_own_losses():
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets(name):
     net, x = network(), images()
-    attack = TransferAttack(net, skip_modules=BRANCHES, generator=seeded())
-    got = attack.perturb(x, 0.3, 0.1, 5, LABELS, **PRESETS[name])
-    pgd = attack.perturb(x, 0.3, 0.1, 5, LABELS)
+    attack = TransferAttack(
+        net, parts=PRESETS[name], skip_modules=BRANCHES, generator=seeded()
+    )
+    got = attack.perturb(x, 0.3, 0.1, 5, LABELS)
+    pgd = TransferAttack(net).perturb(x, 0.3, 0.1, 5, LABELS)
     assert torch.equal(got, pgd) == (name == "PGD")
     assert (got - x).abs().max() <= 0.3 + 1e-12
 
@@ -442,20 +454,24 @@ def test_in_captums_comparison_of_attacks():
         return (logits.argmax(1) == target).double()
 
     comparator = AttackComparator(net, accuracy)
-    attack = TransferAttack(net, "margin", generator=seeded())
     numbers = {"radius": 0.5, "step_size": 0.1, "step_num": 10}
-    for name in ("PGD", "MI+IR"):
+    attacks = {
+        name: TransferAttack(net, "margin", parts=PRESETS[name], generator=seeded())
+        for name in ("PGD", "MI+IR")
+    }
+    for name, attack in attacks.items():
         comparator.add_attack(
             attack,
             name,
-            attack_kwargs={**numbers, **PRESETS[name]},
+            attack_kwargs=numbers,
             additional_attack_arg_names=["target"],
         )
     labels = net(x).argmax(1)
     result = comparator.evaluate(x, target=labels)
     assert result["Original"].mean() == 1
-    for name in ("PGD", "MI+IR"):
-        expected = attack.perturb(x, target=labels, **numbers, **PRESETS[name])
+    for name, attack in attacks.items():
+        attack.generator = seeded()
+        expected = attack.perturb(x, target=labels, **numbers)
         assert_close(result[name]["mean"], accuracy(net(expected), labels))
     assert result["PGD"]["mean"].mean() < 1
 
@@ -491,20 +507,18 @@ def bad(options=None, net=None, x=None, labels=LABELS, **constructor):
         ({"options": {"step_size": float("nan")}}, ValueError, "`step_size` must"),
         ({"options": {"step_num": 0}}, ValueError, "`step_num` must be a positive"),
         ({"options": {"norm": "L1"}}, ValueError, "`norm` must be 'Linf' or 'L2'"),
-        ({"options": {"kernel_size": 4}}, ValueError, "`kernel_size` must be odd"),
-        ({"options": {"momentum": -1}}, ValueError, "`momentum` must be 0 or more"),
-        ({"options": {"diversity_prob": 2}}, ValueError, "`diversity_prob` must be in"),
-        ({"options": {"diversity_prob": 0.5}}, ValueError, "large enough to add a pix"),
-        ({"options": {"ir_fraction": 1.0}}, ValueError, "`ir_fraction` must be betw"),
-        ({"options": {"ir_sets": 0}}, ValueError, "`ir_sets` must be a positive"),
-        ({"options": {"noise_samples": 1.5}}, TypeError, "`noise_samples` must be"),
+        ({"parts": [InputDiversity()]}, ValueError, "large enough to add a pixel"),
+        ({"parts": Momentum()}, TypeError, r"`parts` must be a list of parts"),
+        ({"parts": ["MI"]}, TypeError, "`parts` must be a list of AttackPart, got str"),
         ({"options": {"perturbations_per_eval": 0}}, ValueError, "`perturbations_per"),
         ({"options": {"mask": torch.zeros(6, 6)}}, ValueError,
          "empty set of perturbation units for example 0"),
         ({"options": {"mask": torch.ones(5, 6)}}, ValueError, "`mask` must be broadca"),
-        ({"options": {"ir_weight": 1.0, "feature_mask": torch.zeros(6, 6).long()}},
-         ValueError, "at least two perturbation units, got 1"),
-        ({"options": {"skip_gamma": 0.5}}, ValueError, "`skip_gamma` must be 1 with"),
+        ({"options": {"feature_mask": torch.zeros(6, 6).long()},
+          "parts": PRESETS["IR"]}, ValueError, "two perturbation units, got 1"),
+        ({"parts": PRESETS["SGM"]}, ValueError, "`modules` must be the residual bran"),
+        ({"parts": [SkipGradient(0.5, ["block.leg"])]}, ValueError,
+         "`modules` must be the name of a submodule"),
         ({"skip_modules": ["block.leg"]}, ValueError, "`skip_modules` must be the na"),
         ({"skip_modules": "block"}, TypeError, "`skip_modules` must be a list"),
         ({"labels": torch.zeros(2).long()}, ValueError, "one for each of the 3 exam"),
@@ -521,13 +535,91 @@ def bad(options=None, net=None, x=None, labels=LABELS, **constructor):
         ({"loss_func": "hinge"}, ValueError, "`loss_func` must be 'cross_entropy'"),
         ({"lower_bound": 1.0, "upper_bound": 0.0}, ValueError, "`lower_bound` must"),
         ({"x": torch.zeros(3, 1, 6, 6).long()}, TypeError, "floating tensors"),
-        ({"x": torch.zeros(3, 36), "options": {"kernel_size": 3}}, ValueError,
-         "`kernel_size` must be left alone unless inputs are"),
+        ({"x": torch.zeros(3, 36), "parts": [TranslationInvariance(3)]}, ValueError,
+         "`parts` must be without TranslationInvariance unless inputs are"),
+        ({"net": Function(lambda x: x.detach().flatten(1) @ torch.ones(36, 2).double()),
+          "labels": 0}, ValueError, "`forward_func` must be differentiable"),
     ],
 )  # fmt: skip
 def test_bad_input(call, error, message):
     with pytest.raises(error, match=message):
         bad(**call)
+
+
+@pytest.mark.parametrize(
+    ("part", "numbers", "error", "message"),
+    [
+        (TranslationInvariance, (4,), ValueError, "`kernel_size` must be odd"),
+        (TranslationInvariance, (0,), ValueError, "`kernel_size` must be a positive"),
+        (Momentum, (-1,), ValueError, "`decay` must be 0 or more, got -1"),
+        (InputDiversity, (2,), ValueError, r"`probability` must be in 0\.\.1"),
+        (InteractionReduction, (1.0, 1.0), ValueError, "`fraction` must be between"),
+        (InteractionReduction, (1.0, 0.5, 0), ValueError, "`sets` must be a positive"),
+        (InteractionReduction, (float("nan"),), ValueError, "`weight` must be 0 or"),
+        (NoiseAverage, (1.5,), TypeError, "`copies` must be a positive integer"),
+        (NoiseAverage, (1, -1.0), ValueError, "`std` must be 0 or more"),
+        (SkipGradient, (-0.1,), ValueError, "`gamma` must be 0 or more"),
+    ],
+)
+def test_bad_parts(part, numbers, error, message):
+    with pytest.raises(error, match=message):
+        part(*numbers)
+
+
+class Reversed(AttackPart):
+    """Down instead of up, and a count of the steps."""
+
+    def __init__(self, place):
+        self.place = place
+        self.steps = []
+
+    def wrap(self, climb, run):
+        def reversed_climb(state):
+            self.steps.append((run.step_num, [len(x) for x in state]))
+            return tuple(-part for part in climb(state))
+
+        return reversed_climb
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_parts_of_ones_own(place):
+    net, x = network(), images()
+    part = Reversed(place)
+    got = attacked(net, x, LABELS, parts=[Momentum(0.5), part, NoiseAverage(2, 0.1)])
+    expected = attacked(
+        net, x, LABELS, parts=[Momentum(0.5), NoiseAverage(2, 0.1)], targeted=True
+    )
+    assert_close(got, expected, **EXACT)
+    # What stands inside of the noise is asked for all copies at once; in one place the
+    # first of the list is outermost.
+    rows = 6 if place == "input" else 3
+    assert part.steps == [(8, [rows])] * 8
+
+
+def test_a_part_has_to_know_its_place():
+    with pytest.raises(ValueError, match="`place` must be one of"):
+        TransferAttack(network(), parts=[Reversed("everywhere")])
+    with pytest.raises(TypeError, match="abstract"):
+        AttackPart()
+
+
+def test_verbs_share_their_arguments_and_their_body():
+    net, x = network(), images()
+    arguments = signature(TransferAttack.states).parameters
+    assert signature(TransferAttack.perturb).parameters == arguments
+    assert signature(TransferAttack.trajectory).parameters == arguments
+    assert "radius: ε" in TransferAttack.trajectory.__doc__
+    captums = list(signature(PGD.perturb).parameters)
+    assert list(arguments)[: len(captums)] == captums
+    states = attacked(net, x, LABELS)
+    attack = TransferAttack(net)
+    assert torch.equal(attack.perturb(x, 0.3, 0.05, 8, LABELS), states[-1])
+    # Steps are made as they are asked for; what is wrong is said before.
+    few = attack.states(x, 0.3, 0.05, 8, LABELS)
+    assert torch.equal(next(few), x)
+    assert torch.equal(next(few), states[1])
+    with pytest.raises(ValueError, match="`radius` must be"):
+        attack.states(x, 0.0, 0.05, 8, LABELS)
 
 
 def test_functions_need_modules_to_scale():

@@ -10,6 +10,8 @@ from torch.nn.functional import cross_entropy
 from captum_interactions.losses import InteractionLoss, interaction_strength
 from captum_interactions.robust import (
     PRESETS,
+    InteractionReduction,
+    NoiseAverage,
     TransferAttack,
     mean_interaction,
     perturbation_game,
@@ -76,16 +78,16 @@ def test_many_steps_interact_more_than_one(attacked, radius):
 
 def test_momentum_noise_and_reduction_lower_interactions(attacked):
     net, x, y = attacked
-    options = {
-        "PGD": {},
+    attacks = {
+        "PGD": [],
         "MI": PRESETS["MI"],
-        "VR": {"noise_samples": 10, "noise_std": 0.1},
-        "IR": PRESETS["IR"],
+        "VR": [NoiseAverage(10, 0.1)],
+        "IR": [InteractionReduction(sets=8)],
     }
     found, success = {}, {}
-    for name, parts in options.items():
-        attack = TransferAttack(net, "margin", **BOUNDS)
-        states = attack.trajectory(x, 0.25, 0.25 / 8, 20, y, ir_sets=8, **parts)
+    for name, parts in attacks.items():
+        attack = TransferAttack(net, "margin", **BOUNDS, parts=parts)
+        states = attack.trajectory(x, 0.25, 0.25 / 8, 20, y)
         found[name] = strength(net, x, states[-1], y).mean()
         success[name] = success_by_step(net, states, y)[:, -1].double().mean()
     for name in ("MI", "VR", "IR"):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 
 __all__ = [
@@ -16,7 +13,6 @@ __all__ = [
     "diversify",
     "smooth",
     "l1_normalized",
-    "scaled_branches",
     "ascend",
     "project",
     "random_start",
@@ -104,6 +100,7 @@ def ascend(delta: Tensor, direction: Tensor, step: float, norm: str) -> Tensor:
     """One step: along the sign for L∞, along the unit vector for L2."""
     if norm == "Linf":
         return delta + step * direction.sign()
+    direction = l1_normalized(direction)  # squares of small numbers would vanish
     norms = direction.flatten(1).norm(dim=-1).clamp_min(_tiny(delta))
     return delta + step * direction / _per_example(norms, direction)
 
@@ -137,26 +134,6 @@ def draw_units(
     size = min(max(1, round(fraction * n)), n - 1)
     chance = torch.rand(n_sets, n, generator=generator, device=generator.device)
     return chance.argsort(-1).argsort(-1) < size
-
-
-@contextmanager
-def scaled_branches(modules: Sequence[nn.Module], gamma: float) -> Iterator[None]:
-    """Skip gradient (SGM): scale the gradient of these modules' outputs by γ.
-
-    With residual branches as modules, dz_{i+1}/dz_i = 1 + γ·df/dz. γ = 1 hooks nothing.
-
-    References:
-        Wu et al. (ICLR 2020), on modules of any name.
-    """
-
-    def scale(_module: nn.Module, _args: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.requires_grad:
-            output.register_hook(lambda gradient: gamma * gradient)
-
-    with ExitStack() as stack:
-        for module in modules if gamma != 1 else ():
-            stack.callback(module.register_forward_hook(scale).remove)
-        yield
 
 
 def _per_example(values: Tensor, like: Tensor) -> Tensor:
