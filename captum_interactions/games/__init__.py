@@ -1,6 +1,13 @@
 """From a model to v(S): masked inputs, value functions, evaluation."""
 
 from captum_interactions.games.dropped_tokens import DroppedTokens, drop_tokens
+from captum_interactions.games.evaluation import (
+    StoreEntry,
+    StoreInfo,
+    evaluation,
+    prune_store,
+    store_info,
+)
 from captum_interactions.games.game import ModelGame
 from captum_interactions.games.graphs import GraphForward, graph_model
 from captum_interactions.games.hugging_face import HuggingFaceModel, hf
@@ -59,6 +66,11 @@ __all__ = [
     "LocalProvider",
     "HTTPProvider",
     "CaptumProvider",
+    "evaluation",
+    "store_info",
+    "prune_store",
+    "StoreInfo",
+    "StoreEntry",
     "SplitForward",
     "split_at_layer",
     "module_name",

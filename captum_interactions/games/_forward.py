@@ -39,6 +39,8 @@ class Forward:
         n_inputs: The number of input tensors.
 
     Attributes:
+        target: Which output is explained.
+        args: What is passed after the inputs, a tuple.
         n_calls: Calls so far.
         dtype: Floating dtype of the output, once there was one.
         output_bytes: Bytes of output for one row of input, target not yet selected.
@@ -56,11 +58,11 @@ class Forward:
         n_inputs: int,
     ) -> None:
         self.func = forward_func
-        self._target = target
-        self._args = format_additional_forward_args(additional_forward_args) or ()
+        self.target = target
+        self.args = format_additional_forward_args(additional_forward_args) or ()
         self._batch_size = batch_size
-        self._takes_inputs = _takes_inputs(forward_func, n_inputs + len(self._args))
-        self._tiled: tuple[int, Any, tuple[Any, ...]] = (1, target, self._args)
+        self._takes_inputs = _takes_inputs(forward_func, n_inputs + len(self.args))
+        self._tiled: tuple[int, Any, tuple[Any, ...]] = (1, target, self.args)
         self.n_calls = 0
         self.dtype: torch.dtype | None = None
         self.output_bytes = 0
@@ -74,8 +76,8 @@ class Forward:
             ValueError: If the target does not exist.
         """
         if self._tiled[0] != repeats:
-            args = tuple(self._repeated(argument, repeats) for argument in self._args)
-            self._tiled = repeats, expand_target(self._target, repeats), args
+            args = tuple(self._repeated(argument, repeats) for argument in self.args)
+            self._tiled = repeats, expand_target(self.target, repeats), args
         _, target, args = self._tiled
         self.n_calls += 1
         output = self.func(
@@ -121,7 +123,7 @@ class Forward:
         return argument.clone() if small or self._is_tiled(argument) else argument
 
     def _is_tiled(self, argument: Tensor) -> bool:
-        return all(argument is not own for own in self._args)
+        return all(argument is not own for own in self.args)
 
 
 def _takes_inputs(forward_func: Callable[..., Any], n_arguments: int) -> bool:

@@ -19,6 +19,7 @@ from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games._callables import is_training
 from captum_interactions.games._precision import working_unit
 from captum_interactions.games._random_state import RandomState
+from captum_interactions.games._ranks import OnAllRanks
 from captum_interactions.games.rows import CodeRows, MaskRows
 
 __all__ = ["Proof", "ScalarPerBatchError", "UnbatchableError"]
@@ -36,7 +37,7 @@ _DOUBTFUL_POWER = 0.375
 _REPEATS = 4
 
 
-class UnbatchableError(Exception):
+class UnbatchableError(OnAllRanks):
     """Coalitions can't share a pass; says why."""
 
 

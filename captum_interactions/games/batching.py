@@ -7,7 +7,7 @@ import warnings
 
 import torch
 
-__all__ = ["CPU_ROWS", "FixedBatch", "ProbedBatch", "is_out_of_memory"]
+__all__ = ["CPU_ROWS", "FixedBatch", "ProbedBatch", "fixed_size", "is_out_of_memory"]
 
 # Inputs and outputs of a forward pass stay below this, whatever the probe would like.
 _MAX_BATCH_BYTES = 1 << 26
@@ -122,6 +122,16 @@ class ProbedBatch:
     def _settle(self) -> None:
         self.size = min(self._seconds, key=lambda size: self._seconds[size])
         self.settled = True
+
+
+def fixed_size(
+    rows_per_coalition: int, bytes_per_coalition: int, on_cpu: bool = True
+) -> int:
+    """Return coalitions per pass from shapes alone, the same in every run."""
+    size = _MAX_BATCH_BYTES // max(1, bytes_per_coalition)
+    if on_cpu:
+        size = min(size, CPU_ROWS // rows_per_coalition)
+    return _power_of_two_below(size)
 
 
 def _power_of_two_below(number: int) -> int:

@@ -20,6 +20,7 @@ from captum_interactions._checks import (
 )
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games._forward import Forward
+from captum_interactions.games._model_blocks import ModelBlocks
 from captum_interactions.games._proof import (
     Proof,
     ScalarPerBatchError,
@@ -38,6 +39,7 @@ from captum_interactions.games.batching import (
     ProbedBatch,
     is_out_of_memory,
 )
+from captum_interactions.games.evaluation import current_evaluation
 from captum_interactions.games.masking import MaskedInputs, format_baselines
 from captum_interactions.games.rows import CodeRows, MaskRows
 from captum_interactions.players.players import Players
@@ -232,24 +234,41 @@ class ModelGame:
             )
 
     def _evaluate(self, source: MaskRows | CodeRows) -> Tensor:
+        """Evaluate a source of rows, in the way that the surroundings ask for."""
+        settings = current_evaluation()
+        if settings is None or self._gradients:
+            values = self._in_passes(source)
+        else:
+            blocks = ModelBlocks(self, source)
+            try:
+                values = settings.run(blocks)
+            except UnbatchableError as why:
+                self._give_up_batching(why)
+                values = settings.run(blocks)
+        self.n_evaluations += source.total
+        return values
+
+    def _in_passes(self, source: MaskRows | CodeRows) -> Tensor:
         """Evaluate a source of rows; one coalition at a time where it must be so."""
-        few = source.total * self._masked.n_baselines <= _FEW_PASSES
-        unproved = self._proof is None and not (self._gradients or self._told)
-        one_by_one = self._one_by_one or (unproved and few)
         with (
             self._quietly(),
             progress_bar(self._show_progress, self._name, source.total) as bar,
         ):
             self._forwards_before = self.n_forwards
-            if unproved and not few:
-                self._proof = self._prove(source, bar)
+            one_by_one = self._begin(source, bar)
             try:
-                values = self._run(source, bar, one_by_one)
+                return self._run(source, bar, one_by_one)
             except UnbatchableError as why:
                 self._give_up_batching(why)
-                values = self._run(source, bar, one_by_one=True)
-        self.n_evaluations += source.total
-        return values
+                return self._run(source, bar, one_by_one=True)
+
+    def _begin(self, source: MaskRows | CodeRows, bar: Any) -> bool:
+        """Prove what is still to be proved; return whether coalitions go one by one."""
+        few = source.total * self._masked.n_baselines <= _FEW_PASSES
+        unproved = self._proof is None and not (self._gradients or self._told)
+        if unproved and not few:
+            self._proof = self._prove(source, bar)
+        return self._one_by_one or (unproved and few)
 
     def _run(
         self, source: MaskRows | CodeRows, bar: Any, one_by_one: bool

@@ -14,11 +14,16 @@ __all__ = ["CodeRows", "MaskRows"]
 
 
 class MaskRows:
-    """Rows for a list of coalitions, in the order of the list."""
+    """Rows for a list of coalitions, in the order of the list.
+
+    Attributes:
+        masks: The list, ``(C, n)`` or ``(batch, C, n)``.
+        total: How many they are.
+    """
 
     def __init__(self, masked: MaskedInputs, masks: Tensor) -> None:
         self._masked = masked
-        self._masks = masks
+        self.masks = masks
         self.total = masks.shape[-2]
 
     def step(self, position: int, wanted: int) -> int:
@@ -27,18 +32,18 @@ class MaskRows:
 
     def rows(self, start: int, stop: int) -> tuple[Tensor, ...]:
         """Return the masked inputs of coalitions start..stop−1 of the list."""
-        return self._masked.rows(self._masks[..., start:stop, :])
+        return self._masked.rows(self.masks[..., start:stop, :])
 
     def controls(self) -> tuple[int, ...]:
         """Return the positions of ∅ and N, or else of the first and last coalition."""
-        masks = self._masks if self._masks.dim() == 2 else self._masks[0]
+        masks = self.masks if self.masks.dim() == 2 else self.masks[0]
         ends = (~masks.any(-1)).nonzero()[:1, 0], masks.all(-1).nonzero()[:1, 0]
         wanted = [*torch.cat(ends).tolist(), 0, self.total - 1]
         return tuple(dict.fromkeys(wanted))[:2]
 
     def members(self, position: int) -> tuple[int, ...]:
         """Return the players of the coalition at ``position``."""
-        present = self._masks[..., position, :].nonzero()[:, -1]
+        present = self.masks[..., position, :].nonzero()[:, -1]
         return tuple(present.unique().tolist())
 
 

@@ -1,0 +1,372 @@
+"""A folder of evaluated blocks: one file per evaluation, one checksum per block.
+
+A file is a head of JSON, a table of checksums and the values, block after block. Values
+are written before their checksum, so that a process that is killed loses the block it
+was at; a block whose checksum doesn't fit counts as never evaluated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import struct
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from captum_interactions._checks import bad_value
+from captum_interactions.games._digest import digest
+
+try:
+    import fcntl
+except ImportError:  # Windows: two writers are not noticed there
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["Entry", "Head", "Store"]
+
+MARK = "captum_interactions.store"
+FORMAT = 1
+SUFFIX = ".values"
+_MAGIC = b"CIVALUES"
+_START = struct.Struct("<8sQQ")  # magic, length of the head, checksum of the head
+# What names the question; the rest names the model and the way it was asked.
+QUESTION = ("inputs", "baselines", "target", "arguments", "players", "coalitions")
+_WRITTEN = 1 << 32  # a checksum of 0 is a checksum as well
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the file of one evaluation says of itself.
+
+    Attributes:
+        components: What the values depend on, by name, as digests or in words.
+        lead: Shape of the values without the axis of coalitions.
+        total: Number of coalitions.
+        block: Coalitions per block.
+        extra: What else the game wants back, as plain JSON.
+    """
+
+    components: dict[str, str]
+    lead: tuple[int, ...]
+    total: int
+    block: int
+    extra: dict[str, Any]
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks of the evaluation; the last one may be shorter."""
+        return -(-self.total // self.block)
+
+    @property
+    def name(self) -> str:
+        """Name of the file: the question, then all that the values depend on."""
+        return entry_name(self.components)
+
+    def packed(self) -> bytes:
+        """Return the head as it stands in the file."""
+        body = json.dumps(
+            {
+                "format": FORMAT, "components": self.components,
+                "lead": list(self.lead), "total": self.total, "block": self.block,
+                "extra": self.extra,
+            }
+        ).encode()  # fmt: skip
+        body += b" " * (-(len(body) + _START.size) % 8)
+        return _START.pack(_MAGIC, len(body), zlib.crc32(body)) + body
+
+
+def entry_name(components: Mapping[str, str]) -> str:
+    """Return the file name of what depends on these components."""
+    question = {name: components[name] for name in QUESTION if name in components}
+    return f"{digest(question)[:24]}-{digest(dict(components))[:24]}{SUFFIX}"
+
+
+def read_head(path: Path) -> tuple[Head, int] | None:
+    """Return a file's head and its length; None if it is damaged."""
+    try:
+        with path.open("rb") as file:
+            magic, length, checksum = _START.unpack(file.read(_START.size))
+            body = file.read(length) if length < 1 << 24 else b""
+        if magic != _MAGIC or len(body) != length or zlib.crc32(body) != checksum:
+            return None
+        said = json.loads(body)
+        head = Head(
+            said["components"], tuple(said["lead"]), said["total"], said["block"],
+            said["extra"],
+        )  # fmt: skip
+    except (struct.error, ValueError, KeyError, TypeError):
+        return None
+    fits = said["format"] == FORMAT and head.name == path.name and head.block > 0
+    return (head, _START.size + length) if fits else None
+
+
+class Entry:
+    """The open file of one evaluation.
+
+    Args:
+        path: The file.
+        head: Its head.
+        offset: Where the checksums begin.
+        descriptor: The open file.
+    """
+
+    def __init__(self, path: Path, head: Head, offset: int, descriptor: int) -> None:
+        self.path = path
+        self.head = head
+        self._offset = offset
+        self._values = offset + 8 * head.n_blocks
+        self._rows = int(np.prod(head.lead, dtype=np.int64))
+        self._descriptor = descriptor
+        self._seed = zlib.crc32(head.name.encode())
+
+    def close(self) -> None:
+        """Hand the file, and the right to write it, back."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def write(self, index: int, values: np.ndarray) -> None:
+        """Keep one block, ``(*lead, coalitions)`` float64."""
+        data = np.ascontiguousarray(values, np.float64).tobytes()
+        with _explained(self.path.parent):
+            _write_all(self._descriptor, data, self._place(index))
+            checksum = struct.pack("<Q", self._checksum(index, data))
+            _write_all(self._descriptor, checksum, self._offset + 8 * index)
+
+    def read(self, index: int) -> np.ndarray | None:
+        """Return one block, or None if it isn't there or isn't whole."""
+        width = min(self.head.block, self.head.total - index * self.head.block)
+        said = _read_all(self._descriptor, 8, self._offset + 8 * index)
+        data = _read_all(self._descriptor, 8 * self._rows * width, self._place(index))
+        if len(said) < 8 or struct.unpack("<Q", said)[0] != self._checksum(index, data):
+            return None
+        return np.frombuffer(data, np.float64).reshape(*self.head.lead, width)
+
+    def _place(self, index: int) -> int:
+        return self._values + 8 * self._rows * self.head.block * index
+
+    def _checksum(self, index: int, data: bytes) -> int:
+        # With the name and the place in it: a block of elsewhere is no block of this.
+        return _WRITTEN | zlib.crc32(data, zlib.crc32(b"%d" % index, self._seed))
+
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return self._values + 8 * self._rows * self.head.total
+
+
+class Store:
+    """A folder of entries, opened for reading and writing.
+
+    Args:
+        folder: Where; it is made if it isn't there.
+
+    Raises:
+        ValueError: If it can't be a store, or can't be written.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self._mine: set[str] = set()
+        mark = self.folder / MARK
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not mark.exists():
+                # Looked at again: another rank may be making the same store.
+                if any(self.folder.iterdir()) and not mark.exists():
+                    bad_value(
+                        "store",
+                        "a new or empty folder, or a store",
+                        f"{str(self.folder)!r} with other files in it",
+                        "name a folder of its own",
+                    )
+                mark.write_text(f"{FORMAT}\n", encoding="utf-8")
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            bad_value(
+                "store",
+                "a folder that can be written",
+                f"{str(self.folder)!r} ({error.strerror})",
+                "name another, or free it",
+            )
+        if mark.read_text(encoding="utf-8").strip() != str(FORMAT):
+            bad_value(
+                "store",
+                f"a store of format {FORMAT}",
+                f"one of format {mark.read_text(encoding='utf-8').strip()}",
+                "name a new folder",
+            )
+
+    def find(self, components: Mapping[str, str]) -> Entry | None:
+        """Open what was evaluated before, for writing; None if there is nothing.
+
+        Raises:
+            ValueError: If the same question was asked of another model, or in another
+                way, by an earlier run.
+            RuntimeError: If another process is writing it.
+        """
+        path = self.folder / entry_name(components)
+        found = self._open(path)
+        if found is None:
+            self._refuse_others(components)
+        self._mine.add(path.name)
+        return found
+
+    def add(self, head: Head) -> Entry:
+        """Make the file of a new evaluation, and open it for writing."""
+        packed = head.packed()
+        path = self.folder / head.name
+        with _explained(self.folder):
+            descriptor, name = tempfile.mkstemp(dir=self.folder, suffix=".new")
+            entry = Entry(path, head, len(packed), descriptor)
+            try:
+                _write_all(descriptor, packed, 0)
+                os.ftruncate(descriptor, entry.size())
+                os.chmod(name, 0o644)
+                _lock(descriptor, path)
+                try:
+                    os.link(name, path)  # fails if another process was faster
+                except FileExistsError:
+                    _written_elsewhere(path)
+                except OSError:  # a file system without links
+                    os.replace(name, path)
+            except BaseException:
+                entry.close()
+                raise
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name)
+        return entry
+
+    def join(self, name: str) -> Entry | None:
+        """Open a file that another rank of this run made and answers for."""
+        return self._open(self.folder / name, lock=False)
+
+    def _open(self, path: Path, lock: bool = True) -> Entry | None:
+        with _explained(self.folder):
+            try:
+                descriptor = os.open(path, os.O_RDWR)
+            except FileNotFoundError:
+                return None
+            try:
+                if lock:
+                    _lock(descriptor, path)
+                read = read_head(path)
+                if read is None:  # not even its head can be read: begin again
+                    path.unlink()
+                    os.close(descriptor)
+                    return None
+                entry = Entry(path, *read, descriptor)
+                if os.fstat(descriptor).st_size < entry.size():
+                    os.ftruncate(descriptor, entry.size())
+                os.utime(path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
+                raise
+        return entry
+
+    def _refuse_others(self, components: Mapping[str, str]) -> None:
+        question = entry_name(components).partition("-")[0]
+        for path in sorted(self.folder.glob(f"{question}-*{SUFFIX}")):
+            read = None if path.name in self._mine else read_head(path)
+            if read is None:
+                continue
+            theirs = read[0].components
+            differing = [
+                name if len(components[name]) == 64 else
+                f"{name} ({theirs.get(name)} there, {components[name]} here)"
+                for name in components
+                if components[name] != theirs.get(name)
+            ]  # fmt: skip
+            bad_value(
+                "store",
+                "of this model and these settings",
+                f"{str(self.folder)!r}, where the same inputs were evaluated with "
+                "other " + " and other ".join(differing),
+                "name another folder, or empty this one with games.prune_store",
+            )
+
+
+def entries(folder: Path, name: str = f"*{SUFFIX}") -> Iterator[Entry]:
+    """Open the readable files of a store one after the other, for reading only."""
+    for path in sorted(folder.glob(name)):
+        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+            read = read_head(path)
+            if read is None:
+                continue
+            descriptor = os.open(path, os.O_RDONLY)
+            entry = Entry(path, *read, descriptor)
+            try:
+                yield entry
+            finally:
+                entry.close()
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether a process holds the right to write a file."""
+    if fcntl is None:
+        return False
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _written_elsewhere(path)
+    except OSError:  # a file system without locks
+        return
+
+
+def _written_elsewhere(path: Path) -> NoReturn:
+    raise RuntimeError(
+        f"another process is writing this evaluation to the store {str(path.parent)!r} "
+        f"(file {path.name}); wait for it, or name another store"
+    )
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def _read_all(descriptor: int, length: int, offset: int) -> bytes:
+    parts = []
+    while length and (part := os.pread(descriptor, length, offset)):
+        parts.append(part)
+        length, offset = length - len(part), offset + len(part)
+    return b"".join(parts)
+
+
+@contextlib.contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Say what a full disk means for the work that was done."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OSError(
+                error.errno,
+                f"there is no room left for the store {str(folder)!r}; what was "
+                "written before is kept: make room and call again to go on",
+            ) from error
+        raise
