@@ -174,7 +174,9 @@ def _random_orders(
     contexts: int, orders: int, m: int, generator: torch.Generator | None
 ) -> Tensor:
     device = None if generator is None else generator.device
-    keys = torch.rand(contexts, orders, m, generator=generator, device=device)
+    keys = torch.rand(
+        contexts, orders, m, dtype=torch.float32, generator=generator, device=device
+    )
     return keys.argsort(-1).cpu()
 
 

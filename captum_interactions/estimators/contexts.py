@@ -111,7 +111,9 @@ def paired_evaluations(n_pairs: int, contexts: Sequence[int]) -> int:
 
 def _uniform(generator: torch.Generator | None, *shape: int) -> Tensor:
     device = generator.device if generator is not None else None
-    return torch.rand(*shape, generator=generator, device=device).cpu()
+    return torch.rand(
+        *shape, dtype=torch.float32, generator=generator, device=device
+    ).cpu()
 
 
 def _context_masks(

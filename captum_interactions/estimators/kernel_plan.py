@@ -128,7 +128,11 @@ def _of_size(
     found = torch.zeros(0, n, dtype=torch.bool)
     while len(found) < quota:
         drawn = torch.rand(
-            quota - len(found), n, generator=generator, device=device
+            quota - len(found),
+            n,
+            dtype=torch.float32,
+            generator=generator,
+            device=device,
         ).cpu()
         fresh = torch.zeros(len(drawn), n, dtype=torch.bool)
         fresh.scatter_(-1, drawn.topk(size, dim=-1).indices, True)

@@ -98,7 +98,14 @@ def learn_partition(
     device = None if generator is None else generator.device
     for _ in range(n_iterations):
         p = theta.sigmoid()
-        draws = torch.rand(n_partitions, 1, m - 1, generator=generator, device=device)
+        draws = torch.rand(
+            n_partitions,
+            1,
+            m - 1,
+            dtype=torch.float32,
+            generator=generator,
+            device=device,
+        )
         joined = draws.to(p) < p  # (partitions, rows, m − 1)
         slope = _across_boundaries(g.expand(n_partitions, -1, -1), joined).mean(0)
         velocity = momentum * velocity + p * (1 - p) * slope

@@ -58,7 +58,7 @@ def _read(values: Tensor, index: Tensor) -> Tensor:
 
 def _uniform(generator: torch.Generator | None, *shape: int) -> Tensor:
     device = generator.device if generator is not None else None
-    return torch.rand(*shape, generator=generator, device=device)
+    return torch.rand(*shape, dtype=torch.float32, generator=generator, device=device)
 
 
 def permutation_marginals(

@@ -22,9 +22,11 @@ def shapley_subsets(many: int, n: int, generator: torch.Generator | None) -> Ten
     Each player joins with probability t, uniform on [0, 1] and stratified.
     """
     device = None if generator is None else generator.device
-    within = torch.rand(many, 1, generator=generator, device=device)
+    within = torch.rand(
+        many, 1, dtype=torch.float32, generator=generator, device=device
+    )
     strata = torch.randperm(many, generator=generator, device=device).unsqueeze(-1)
-    draws = torch.rand(many, n, generator=generator, device=device)
+    draws = torch.rand(many, n, dtype=torch.float32, generator=generator, device=device)
     return (draws < (strata + within) / many).cpu()
 
 

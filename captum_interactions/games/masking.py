@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.players.players import Players, _broadcasts_to
 
 __all__ = ["BaselineSet", "MaskedInputs", "format_baselines"]
@@ -82,7 +83,7 @@ def format_baselines(
 
 def _format_baseline(baseline: object, tensor: Tensor) -> Tensor:
     if isinstance(baseline, (bool, int, float)):
-        baseline = torch.full((1,) * tensor.dim(), baseline, device=tensor.device)
+        baseline = _number(baseline, tensor)
     if not isinstance(baseline, Tensor):
         bad_type(
             "baselines",
@@ -100,6 +101,23 @@ def _format_baseline(baseline: object, tensor: Tensor) -> Tensor:
         )
     missing = tensor.dim() - baseline.dim()
     return _cast(baseline, tensor).reshape(1, *(1,) * missing, *baseline.shape)
+
+
+def _number(value: float, tensor: Tensor) -> Tensor:
+    """A number as a tensor, not yet in the input's dtype."""
+    dtype = None
+    if tensor.is_floating_point() or isinstance(value, float):
+        # At full precision, whatever torch's default dtype is.
+        value, dtype = float(value), accumulation_dtype(tensor.device)
+    try:
+        return torch.full((1,) * tensor.dim(), value, dtype=dtype, device=tensor.device)
+    except (OverflowError, RuntimeError):  # an integer of more than 64 bits
+        bad_value(
+            "baselines",
+            f"representable in the input's dtype {tensor.dtype}",
+            "an integer of more than 64 bits",
+            "use values that the input itself could have",
+        )
 
 
 def _format_baseline_set(
@@ -128,17 +146,29 @@ def _format_baseline_set(
 
 
 def _cast(baseline: Tensor, tensor: Tensor) -> Tensor:
-    """Move a baseline to its input's device and dtype, refusing to round it."""
+    """Move a baseline to its input's device and dtype, refusing to change its values.
+
+    Rounding of one floating dtype to another is allowed; wrapping round, overflow,
+    cutting off a fraction and losing an imaginary part are not.
+    """
+    lost = ""
+    if baseline.is_complex() and not tensor.is_complex():
+        lost = "complex values" if bool(baseline.imag.any()) else ""
+        baseline = baseline.real
     cast = baseline.to(device=tensor.device, dtype=tensor.dtype)
-    if baseline.is_floating_point() and not tensor.is_floating_point():
-        back = cast.to(baseline)
-        if not torch.equal(back, baseline):
-            bad_value(
-                "baselines",
-                f"representable in the input's dtype {tensor.dtype}",
-                "fractional values",
-                "use whole numbers such as a pad or mask id",
-            )
+    if tensor.is_floating_point() or tensor.is_complex():
+        finite = baseline.isfinite().to(cast.device)
+        if not bool(cast.isfinite()[finite].all()):
+            lost = "values beyond its range"
+    elif not torch.equal(cast.to(baseline), baseline):
+        lost = "fractional values or values beyond its range"
+    if lost:
+        bad_value(
+            "baselines",
+            f"representable in the input's dtype {tensor.dtype}",
+            lost,
+            "use values that the input itself could have, such as a pad or mask id",
+        )
     return cast
 
 

@@ -71,24 +71,34 @@ def _prob(logits: Tensor) -> Tensor:
 def _log_odds(logits: Tensor) -> Tensor:
     # log p − log(1 − p) = z_y − logsumexp of the other logits, each class in its turn;
     # going through p would saturate at about ±16 in float32.
-    return logits - _over_others(logits, torch.logsumexp)
+    top = _top(logits)
+    # The others of the largest logit are summed up themselves. Those of any other class
+    # are everyone without it: 1 (the largest) and more is left, so nothing cancels.
+    others = logits.masked_fill(top, -torch.inf).logsumexp(-1, keepdim=True)
+    largest = logits.amax(-1, keepdim=True).detach()
+    parts = (logits - largest).exp()
+    rest = parts.sum(-1, keepdim=True) - parts
+    rest = rest.masked_fill(top, 1.0).log() + largest
+    return logits - torch.where(top, others, rest)
 
 
 def _margin(logits: Tensor) -> Tensor:
-    return logits - _over_others(logits, torch.amax)
+    top = _top(logits)
+    second = logits.masked_fill(top, -torch.inf).amax(-1, keepdim=True)
+    largest = torch.where(top, logits, 0).sum(-1, keepdim=True)
+    return logits - torch.where(top, second, largest)
 
 
-def _over_others(logits: Tensor, reduction: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """Reduce, for each class, over all the other classes."""
+def _top(logits: Tensor) -> Tensor:
+    """Mark the largest logit of each row; of equal ones, one."""
     classes = logits.shape[-1]
     if classes < 2:
         raise ValueError(
             f"`forward_func` must return at least 2 logits, got {classes}; the log-"
             "odds of a single logit is the logit itself"
         )
-    own = torch.eye(classes, dtype=torch.bool, device=logits.device)
-    others = logits.unsqueeze(-2).masked_fill(own, -torch.inf)
-    return reduction(others, -1)
+    own = torch.arange(classes, device=logits.device)
+    return own == logits.argmax(-1, keepdim=True)
 
 
 def logit(forward_func: Callable[..., Tensor]) -> ValueFunction:

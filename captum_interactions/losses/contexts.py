@@ -50,7 +50,9 @@ class GroupPlan:
         size = min(max(1, int(alpha * n)), n // 2 - 1)
         groups = torch.randperm(n, generator=generator, device=device)[: 2 * size]
         low, high = drop_rate
-        rates = torch.rand(n_contexts, 1, 1, generator=generator, device=device)
+        rates = torch.rand(
+            n_contexts, 1, 1, dtype=torch.float32, generator=generator, device=device
+        )
         # Sixteen random bits decide on a unit, four units to a word: drawing a float
         # for each would be the largest cost besides the forward passes.
         words = torch.empty(

@@ -181,7 +181,11 @@ class OrderSteeringLoss(nn.Module):
         k1, k2 = self.sizes(len(players))
         self.generator = own_generator(self.generator, device)
         chance = torch.rand(
-            batch, len(players), generator=self.generator, device=self.generator.device
+            batch,
+            len(players),
+            dtype=torch.float32,
+            generator=self.generator,
+            device=self.generator.device,
         )
         rank = chance.argsort(-1).argsort(-1).to(device)
         masks = torch.stack([rank < k1, rank < k2], dim=1)

@@ -176,8 +176,12 @@ def _sampled(
     n, device = game.n_players, generator.device
     means, errors = [], []
     for i, j in pairs.tolist():
-        rates = torch.rand(n_contexts, 1, generator=generator, device=device)
-        chance = torch.rand(n_contexts, n, generator=generator, device=device)
+        rates = torch.rand(
+            n_contexts, 1, dtype=torch.float32, generator=generator, device=device
+        )
+        chance = torch.rand(
+            n_contexts, n, dtype=torch.float32, generator=generator, device=device
+        )
         masks = (chance < rates).repeat(4, 1)
         quarters = masks.view(4, n_contexts, n)
         quarters[:2, :, i] = True

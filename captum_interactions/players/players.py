@@ -187,15 +187,20 @@ def _check_masks(
         name = f"feature_mask[{position}]" if len(masks) > 1 else "feature_mask"
         if not isinstance(mask, Tensor):
             bad_type(name, "a tensor of integer ids", mask, "use torch.as_tensor")
-        if mask.is_complex() or (
-            mask.is_floating_point() and bool((mask != mask.round()).any())
-        ):
-            bad_value(
-                name,
-                "whole numbers",
-                f"fractional ids such as {mask[mask != mask.round()][0].item()}",
-                "number the feature groups 0, 1, 2, …",
+        if mask.is_complex():
+            bad_type(
+                name, "a tensor of integer ids", mask.dtype, "use mask.real.long()"
             )
+        if mask.is_floating_point():
+            # Beyond 2^53 doubles skip whole numbers, and so would a cast to int64.
+            whole = (mask == mask.round()) & (mask.abs() <= 2**53)
+            if not bool(whole.all()):
+                bad_value(
+                    name,
+                    "whole numbers",
+                    f"fractional or infinite ids such as {mask[~whole][0].item()}",
+                    "number the feature groups 0, 1, 2, …",
+                )
         if mask.numel() and int(mask.min()) < 0:
             bad_value(
                 name,

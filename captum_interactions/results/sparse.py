@@ -42,7 +42,7 @@ def held_out_masks(
     """Random coalitions, each player present with probability ½, ``(n_masks, n)``."""
     if generator is None:  # a judge may be the same every time
         generator = torch.Generator().manual_seed(0)
-    return torch.rand(n_masks, n, generator=generator) < 0.5
+    return torch.rand(n_masks, n, dtype=torch.float32, generator=generator) < 0.5
 
 
 @dataclass(frozen=True, eq=False, repr=False)

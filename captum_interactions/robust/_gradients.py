@@ -34,7 +34,7 @@ class Diversity:
         if probability == 0:
             return None
         chance, *shares = torch.rand(
-            4, generator=generator, device=generator.device
+            4, dtype=torch.float32, generator=generator, device=generator.device
         ).tolist()
         return cls(*shares) if chance < probability else None
 
@@ -119,10 +119,14 @@ def random_start(
     """A uniform draw from the ball, shared by the batch, ``(1, *features)``."""
     shape, device = (1, *inputs.shape[1:]), generator.device
     if norm == "Linf":
-        uniform = torch.rand(shape, generator=generator, device=device)
+        uniform = torch.rand(
+            shape, dtype=torch.float32, generator=generator, device=device
+        )
         return (radius * (2 * uniform - 1)).to(inputs)
-    direction = torch.randn(shape, generator=generator, device=device)
-    share = torch.rand((), generator=generator, device=device)
+    direction = torch.randn(
+        shape, dtype=torch.float32, generator=generator, device=device
+    )
+    share = torch.rand((), dtype=torch.float32, generator=generator, device=device)
     length = radius * share ** (1 / direction.numel())
     return (length * direction / direction.norm()).to(inputs)
 
@@ -132,7 +136,9 @@ def draw_units(
 ) -> Tensor:
     """Random sets A of units, ``(n_sets, n)`` bool, at least one in and one out."""
     size = min(max(1, round(fraction * n)), n - 1)
-    chance = torch.rand(n_sets, n, generator=generator, device=generator.device)
+    chance = torch.rand(
+        n_sets, n, dtype=torch.float32, generator=generator, device=generator.device
+    )
     return chance.argsort(-1).argsort(-1) < size
 
 

@@ -237,5 +237,7 @@ def _coalitions_of_size(
     own = torch.eye(n, dtype=torch.bool)
     if k in (1, n - 1) and n_samples >= n:
         return (own if k == 1 else ~own), True
-    chance = torch.rand(n_samples, n, generator=generator, device=generator.device)
+    chance = torch.rand(
+        n_samples, n, dtype=torch.float32, generator=generator, device=generator.device
+    )
     return chance.argsort(-1).argsort(-1) < k, False
