@@ -140,9 +140,10 @@ class MultivariateInteraction(AbstractInteractionAttribution):
             partitions: ``"contiguous"``: blocks are runs of consecutive members of the
                 sorted coalition, as in the authors' code; ``"all"``: any blocks, up to
                 12 members.
-            n_samples: Budget of coalitions evaluated per example. If it holds all
-                contexts, the values are exact; with A = N there is a single context,
-                and n(n+3)/2 + 1 coalitions suffice.
+            n_samples: Budget of coalitions evaluated per example. From 2**n on,
+                everything is exact. If it holds all contexts, B, T and the partitions
+                are; with A = N there is a single context, and n(n+3)/2 + 1
+                coalitions suffice. The members' shares are then sampled still.
             method: ``"exact"`` evaluates all 2**n coalitions; ``"sampled"`` takes
                 ``n_samples`` of them; ``"learned"`` learns the probabilities of
                 boundaries instead of finding the best partition, on the values of
@@ -176,7 +177,7 @@ class MultivariateInteraction(AbstractInteractionAttribution):
         members = _members(coalition, game.players)
         learned = _check_options(members, partitions, n_samples, method)
         generator = own_generator(generator)
-        if n_samples is None:
+        if n_samples is None or n_samples >= 1 << game.n_players:
             found = _exact(game, members, partitions == "all")
         else:
             found = _sampled(game, members, n_samples, partitions == "all", generator)
@@ -206,6 +207,8 @@ class MultivariateInteraction(AbstractInteractionAttribution):
                 reading.smallest_weights,
                 reading.largest_weights - reading.smallest_weights,
             ),
+            share_errors=found.share_errors,
+            block_errors=found.block_errors(at),
             probabilities=reading.probabilities,
         )
 
@@ -219,6 +222,15 @@ class _Found(NamedTuple):
     v_empty: Tensor
     v_full: Tensor
     estimates: BlockEstimates | None
+    share_errors: Tensor | None = None  # (*lead, m)
+
+    def block_errors(self, at: Tensor) -> Tensor | None:
+        """Standard errors of φ_A of blocks at positions, of their shape."""
+        if self.estimates is None or self.estimates.enumerated:
+            return None
+        marginals = self.estimates.marginals
+        each = marginals.std(-2) / marginals.shape[-2] ** 0.5
+        return each.unsqueeze(-2).expand(*at.shape[:-1], -1).gather(-1, at)
 
     def errors(self, *coefficients: Tensor) -> Tensor | None:
         if self.estimates is None or self.estimates.enumerated:
@@ -297,9 +309,14 @@ def _sampled(
     estimates = plan.read(values)
     blocks = estimates.values
     shares = estimates.shares
-    if every_block:  # the game φ_A is known, so it can be shared out exactly
-        nothing = torch.zeros_like(blocks[..., :1])
-        shares = shapley_values(torch.cat([nothing, blocks], dim=-1))
+    errors: Tensor | None = estimates.share_errors
+    if every_block:  # the game φ_A is estimated as a whole, so it can be shared out
+        nothing = torch.zeros_like(estimates.marginals[..., :1])
+        each = shapley_values(torch.cat([nothing, estimates.marginals], dim=-1))
+        shares = torch.einsum("...km,k->...m", each, estimates.weights)
+        errors = each.std(-2) / each.shape[-2] ** 0.5
+    if estimates.enumerated and (every_block or len(members) == 1):
+        errors = None
     return _Found(
         codes=plan.block_codes.to(values.device),
         values=blocks,
@@ -307,6 +324,7 @@ def _sampled(
         v_empty=values[..., 1],
         v_full=values[..., 0],
         estimates=estimates,
+        share_errors=errors,
     )
 
 

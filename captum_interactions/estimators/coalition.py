@@ -26,6 +26,11 @@ from captum_interactions.functional import (
 __all__ = ["BlockEstimates", "BlockPlan", "plan_coalition"]
 
 
+# Random orders of all contexts together: the error of a share is then 1.6 % of how much
+# it varies from order to order, and a budget of any size stays quick to plan.
+_MOST_ORDERS = 4096
+
+
 @dataclass(frozen=True)
 class BlockEstimates:
     """What each block earned in each context.
@@ -36,12 +41,14 @@ class BlockEstimates:
         weights: Weight of each context, ``(contexts,)``; they sum to 1.
         enumerated: Whether the contexts are all there are.
         shares: Estimated Owen value of each member, ``(*batch, m)``.
+        share_errors: Standard errors of these, ``(*batch, m)``.
     """
 
     marginals: Tensor
     weights: Tensor
     enumerated: bool
     shares: Tensor
+    share_errors: Tensor
 
     @property
     def values(self) -> Tensor:
@@ -102,7 +109,39 @@ class BlockPlan:
         joined = torch.zeros_like(steps).scatter(-1, orders, steps)
         weights = self.weights.to(values)
         shares = torch.einsum("...km,k->...m", joined.mean(-2), weights)
-        return BlockEstimates(marginals, weights, self.enumerated, shares)
+        errors = _share_errors(joined, shares, weights, self.enumerated)
+        return BlockEstimates(marginals, weights, self.enumerated, shares, errors)
+
+
+def _share_errors(
+    joined: Tensor,  # (*batch, contexts, orders, m)
+    shares: Tensor,  # (*batch, m)
+    weights: Tensor,  # (contexts,)
+    enumerated: bool,
+) -> Tensor:
+    """Standard errors of shares: from context to context, or from order to order."""
+    contexts, orders, m = joined.shape[-3:]
+    if m == 1 and enumerated:  # a single member joins in one order only
+        return torch.zeros_like(shares)
+    if not enumerated:  # orders are drawn anew in each context, and count with it
+        return (_pooled(joined.mean(-2).var(-2), contexts) / contexts).sqrt()
+    if orders > 1:
+        by_order = torch.einsum("...km,k->...m", joined.var(-2), weights**2)
+        return (_pooled(by_order, orders) / orders).sqrt()
+    # One order in each context: what a member adds varies at most as from member to
+    # member and context to context, which is all that can be seen.
+    spread = joined[..., 0, :] - shares.mean(-1, keepdim=True).unsqueeze(-2)
+    square = torch.einsum("...km,k->...", spread**2, weights) / m
+    return (square * (weights**2).sum()).sqrt().unsqueeze(-1).expand_as(shares)
+
+
+def _pooled(variances: Tensor, draws: int) -> Tensor:
+    """Variances of members from few draws, each drawn towards the mean of all.
+
+    Two or three draws often agree by chance; the members' mean counts like four more.
+    """
+    own = (draws - 1) / (draws + 3)
+    return own * variances + (1 - own) * variances.mean(-1, keepdim=True)
 
 
 def plan_coalition(
@@ -166,6 +205,7 @@ def plan_coalition(
         weights = torch.full((many,), 1 / many, dtype=torch.float64)
     left = budget - 2 - per_context * len(contexts)
     n_orders = max(1, left // (len(contexts) * per_order)) if per_order else 1
+    n_orders = min(n_orders, max(1, _MOST_ORDERS // len(contexts)))
     orders = _random_orders(len(contexts), n_orders, m, generator)
     return _lay_out(n_players, members, codes, contexts, weights, enumerated, orders)
 

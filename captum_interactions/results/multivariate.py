@@ -54,6 +54,8 @@ class MultivariateInteractionResult(InteractionResult):
         errors: Standard errors of B, B_max, B_min and T, ``(batch, *outputs, 4)``, or
             ``None`` where they are exact. Those of the extremes are for the partitions
             found; the largest of noisy sums is also biased outwards.
+        share_errors: Standard errors of ``shares``, or ``None`` where they are exact.
+        block_errors: Standard errors of ``block_values``, or ``None``.
         probabilities: Learned probabilities that neighbors share a block, at the
             maximum and the minimum, ``(batch, *outputs, 2, m − 1)``, or ``None``.
     """
@@ -68,6 +70,8 @@ class MultivariateInteractionResult(InteractionResult):
     shares: Tensor = field(repr=False)
     errors: Tensor | None = field(default=None, repr=False)
     probabilities: Tensor | None = field(default=None, repr=False)
+    share_errors: Tensor | None = field(default=None, repr=False)
+    block_errors: Tensor | None = field(default=None, repr=False)
 
     @property
     def values(self) -> Tensor:
@@ -91,12 +95,21 @@ class MultivariateInteractionResult(InteractionResult):
 
     @property
     def std_error(self) -> dict[str, Tensor] | None:
-        """Standard errors of ``values, b_max, b_min, significance``, None if exact."""
-        if self.errors is None:
-            return None
-        names = ("values", "b_max", "b_min", "significance")
-        errors = self._returned(self.errors).unbind(-1)
-        return dict(zip(names, errors, strict=True))
+        """Standard errors by the name of what they belong to, None if all is exact.
+
+        ``values``, ``b_max``, ``b_min``, ``significance``; ``shapley_values``, 0 for
+        players outside A; ``block_values``. What is exact is left out.
+        """
+        found = {}
+        if self.errors is not None:
+            names = ("values", "b_max", "b_min", "significance")
+            errors = self._returned(self.errors).unbind(-1)
+            found = dict(zip(names, errors, strict=True))
+        if self.share_errors is not None:
+            found["shapley_values"] = self._returned(self._spread(self.share_errors))
+        if self.block_errors is not None:
+            found["block_values"] = self._returned(self.block_errors)
+        return found or None
 
     def shapley_values(self) -> Tensor:
         """What each member of A contributes as part of A, ``(batch, *outputs, n)``.
@@ -105,10 +118,13 @@ class MultivariateInteractionResult(InteractionResult):
         of the game φ_A. Players outside A get 0. With A = N these are the players'
         Shapley values.
         """
-        n = len(self.players)
-        values = self.shares.new_zeros(*self.shares.shape[:-1], n)
-        values[..., list(self.coalition)] = self.shares
-        return self._returned(values)
+        return self._returned(self._spread(self.shares))
+
+    def _spread(self, members: Tensor) -> Tensor:
+        """Values of the members as values of all players, 0 outside A."""
+        values = members.new_zeros(*members.shape[:-1], len(self.players))
+        values[..., list(self.coalition)] = members
+        return values
 
     def max_partition(
         self, example: int = 0, output: tuple[int, ...] = ()

@@ -176,7 +176,9 @@ class NoiseAverage(AttackPart):
     def _noise(self, like: Tensor, run: AttackRun) -> Tensor:
         """Noise of all copies, shared by the batch, ``(copies, 1, *features)``."""
         shape, device = (self.copies, 1, *like.shape[1:]), run.generator.device
-        noise = torch.randn(shape, generator=run.generator, device=device)
+        noise = torch.randn(
+            shape, dtype=torch.float32, generator=run.generator, device=device
+        )
         return self.std * noise.to(like)
 
 

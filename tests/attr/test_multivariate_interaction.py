@@ -181,7 +181,7 @@ def test_a_whole_sentence_needs_one_context():
     assert result.values.item() == pytest.approx(27)
     assert result.b_min.item() == pytest.approx(0)
     assert result.b_max.item() == pytest.approx(28)
-    assert result.std_error is None
+    assert result.std_error.keys() == {"shapley_values"}  # orders are sampled still
     assert result.n_evaluations <= 600
     assert result.efficiency_gap.abs().max() < 1e-9
 
@@ -282,3 +282,45 @@ def test_contiguous_runs_skip_players_outside():
     )
     assert [b.players for b in result.max_partition()] == [(0, 2), (4,)]
     assert list(pairwise(result.coalition)) == [(0, 2), (2, 4)]
+
+
+def test_a_budget_of_all_coalitions_is_exact():
+    x = torch.ones(1, 4).double()
+    f = lambda z: z.prod(1) + 2 * z[:, 0] * z[:, 3] - 3 * z[:, 3] + z[:, 1]  # noqa: E731
+    method = MultivariateInteraction(f)
+    exact = method.interactions(x)
+    for n_samples in (16, 17, 10**6, 2**40):
+        result = method.interactions(x, n_samples=n_samples)
+        assert result.std_error is None
+        assert result.n_evaluations == 16
+        assert_close(result.shapley_values(), exact.shapley_values())
+        assert_close(result.significance, exact.significance)
+
+
+def test_sampled_shares_have_honest_errors():
+    x, model = double(1, 14, seed=6), Wide()
+    method = MultivariateInteraction(model)
+    cases = [([4, 5, 6, 7], 600), (None, 150), (None, 1000), ([2, 3, 9], 300)]
+    for coalition, budget in cases:
+        exact = method.interactions(x, coalition=coalition)
+        members = list(exact.coalition)
+        scores = []
+        for seed in range(25):
+            result = method.interactions(
+                x,
+                coalition=coalition,
+                n_samples=budget,
+                generator=torch.Generator().manual_seed(seed),
+            )
+            assert result.n_evaluations <= budget
+            error = result.shapley_values() - exact.shapley_values()
+            scores.append((error / result.std_error["shapley_values"])[:, members])
+        spread = torch.cat(scores).square().mean().sqrt()
+        assert 0.3 < spread < 1.7, (coalition, budget)
+
+
+def test_a_large_budget_is_quick_to_plan():
+    from captum_interactions.estimators import plan_coalition
+
+    plan = plan_coalition(64, range(64), 2**40, generator=torch.Generator())
+    assert len(plan.masks) < 4096 * 64
