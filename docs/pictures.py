@@ -24,8 +24,8 @@ from captum_interactions import (  # noqa: E402
     MultiOrderInteraction,
     ShapleyInteraction,
 )
-from captum_interactions import visualization as pictures  # noqa: E402
 from captum_interactions.games import log_odds  # noqa: E402
+from captum_interactions.visualization import plot_orders  # noqa: E402
 
 SENTENCE = "the plot is not good but the acting is great"
 PROPERTIES = [
@@ -75,20 +75,21 @@ def draw_biopsy():
     """Named features."""
     model, x, arguments = biopsies()
     shapley = ShapleyInteraction(model).interactions(x, **arguments).named(PROPERTIES)
-    singles = shapley.shapley_values()[0]
-    yield "pairs", pictures.plot_pairs(shapley)
-    yield "network", pictures.plot_network(shapley, k=15, singles=singles)
+    yield "pairs", shapley.plot_pairs()
+    yield "network", shapley.plot_network(k=15, singles=True)
+    yield "summary", shapley.plot_summary(k=8)
     both = AndOrInteraction(model).interactions(x[:1], **first(arguments))
     both = both.named(PROPERTIES)
-    yield "strongest", pictures.plot_strongest(both.top_k(10)[0])
-    yield "order_strength", pictures.plot_order_strength(both)
-    yield "sorted", pictures.plot_sorted_interactions(both)
-    yield "graph", pictures.plot_and_or_graph(both, k=10)
+    yield "strongest", both.plot_strongest()
+    yield "waterfall", both.plot_waterfall()
+    yield "size_strength", both.plot_size_strength()
+    yield "sorted", both.plot_sorted_interactions()
+    yield "graph", both.plot_and_or_graph(k=10)
     orders = MultiOrderInteraction(model).interactions(x, **arguments)
     mean = orders.pair_values().mean(-1)
     yield (
         "orders",
-        pictures.plot_orders(
+        plot_orders(
             {"16 uncertain biopsies": mean}, ylabel="mean of I(i,j) (log-odds)"
         ),
     )
@@ -98,7 +99,8 @@ def draw_biopsy():
         n_samples=200,
         generator=torch.Generator().manual_seed(0),
     )
-    yield "order_pairs", pictures.plot_orders(sampled.named(PROPERTIES), k=3)
+    yield "order_pairs", sampled.named(PROPERTIES).plot_orders(k=3)
+    yield "order_strength", sampled.plot_order_strength()
 
 
 def first(arguments):
@@ -110,37 +112,27 @@ def draw_digit():
     """An image."""
     model, x, arguments = a_digit()
     shapley = ShapleyInteraction(model).interactions(x, **arguments)
-    yield (
-        "network_image",
-        pictures.plot_network(
-            shapley, k=15, image=x[0], singles=shapley.shapley_values()[0]
-        ),
-    )
-    yield "pairs_image", pictures.plot_pairs_on_image(shapley, x[0])
+    yield "network_image", shapley.plot_network(k=12, image=x[0], singles=True)
+    yield "pairs_image", shapley.plot_pairs_on_image(x[0], k=3)
     both = AndOrInteraction(model).interactions(
         x, **{**arguments, "feature_mask": arguments["feature_mask"] // 2}
     )
-    yield "coalitions_image", pictures.plot_coalitions_on_image(both, x[0])
+    yield "coalitions_image", both.plot_coalitions_on_image(x[0])
 
 
 def draw_sentence():
     """A text."""
     model, ids, words = a_sentence()
     shapley = ShapleyInteraction(model).interactions(ids, 0, target=1)
+    shapley = shapley.named(words)
     yield (
         "network_sentence",
-        pictures.plot_network(
-            shapley,
-            k=12,
-            layout="sentence",
-            names=words,
-            singles=shapley.shapley_values()[0],
-        ),
+        shapley.plot_network(k=12, layout="sentence", singles=True),
     )
     tree = InteractionTree(model).interactions(ids, 0, target=1)
-    yield "tree", pictures.plot_tree(tree, words=words)
-    both = AndOrInteraction(model).interactions(ids, 0, target=1)
-    yield "coalitions_text", pictures.plot_coalitions_on_text(both, k=5, words=words)
+    yield "tree", tree.plot_tree(names=words)
+    both = AndOrInteraction(model).interactions(ids, 0, target=1).named(words)
+    yield "coalitions_text", both.plot_coalitions_on_text(k=5)
 
 
 def main():

@@ -69,33 +69,32 @@ PICTURE = (0.2 + torch.arange(24).double() / 40).view(1, 4, 6)
 
 
 def pairs(wrong, ax):
-    visualization.plot_pairs(_explain(ShapleyInteraction, wrong), ax=ax[0])
+    _explain(ShapleyInteraction, wrong).plot_pairs(ax=ax[0])
 
 
 def network_circle(wrong, ax):
     result = _explain(ShapleyInteraction, wrong)
-    singles = result.shapley_values()[0]
-    visualization.plot_network(result, singles=singles, ax=ax[0])
+    result.plot_network(singles=True, ax=ax[0])
 
 
 def network_sentence(wrong, ax):
     result = _explain(ShapleyInteraction, wrong)
-    visualization.plot_network(result, layout="sentence", ax=ax[0])
+    result.plot_network(layout="sentence", ax=ax[0])
 
 
 def network_image(wrong, ax):
     result = _explain(ShapleyInteraction, wrong, image=True)
-    visualization.plot_network(result, image=PICTURE, ax=ax[0])
+    result.plot_network(image=PICTURE, ax=ax[0])
 
 
 def pairs_on_image(wrong, ax):
     result = _explain(ShapleyInteraction, wrong, image=True)
-    visualization.plot_pairs_on_image(result, PICTURE, players=[0, 1], ax=ax)
+    result.plot_pairs_on_image(PICTURE, players=[0], ax=ax)
 
 
 def coalitions_on_image(wrong, ax):
     result = _explain(AndOrInteraction, wrong, image=True)
-    visualization.plot_coalitions_on_image(result, PICTURE, k=2, ax=ax)
+    result.plot_coalitions_on_image(PICTURE, k=2, ax=ax)
 
 
 def orders(wrong, ax):
@@ -114,28 +113,41 @@ def strongest(wrong, ax):
     visualization.plot_strongest(terms, ax=ax[0])
 
 
-def order_strength(wrong, ax):
-    visualization.plot_order_strength(_explain(AndOrInteraction, wrong), ax=ax[0])
+def size_strength(wrong, ax):
+    _explain(AndOrInteraction, wrong).plot_size_strength(ax=ax[0])
 
 
 def sorted_interactions(wrong, ax):
     result = _explain(AndOrInteraction, None)
     if wrong is not None:
         result = _explain(lambda f: AndOrInteraction(lambda x: f(x) ** 3), None)
-    visualization.plot_sorted_interactions(result, ax=ax[0])
+    result.plot_sorted_interactions(ax=ax[0])
 
 
 def graph(wrong, ax):
-    visualization.plot_and_or_graph(_explain(AndOrInteraction, wrong), k=5, ax=ax[0])
+    _explain(AndOrInteraction, wrong).plot_and_or_graph(k=5, ax=ax[0])
 
 
 def coalitions_on_text(wrong, ax):
     result = _explain(AndOrInteraction, wrong)
-    visualization.plot_coalitions_on_text(result, k=4, ax=ax[0])
+    result.plot_coalitions_on_text(k=4, ax=ax[0])
 
 
 def tree(wrong, ax):
-    visualization.plot_tree(_explain(InteractionTree, wrong), ax=ax[0])
+    _explain(InteractionTree, wrong).plot_tree(ax=ax[0])
+
+
+def waterfall(wrong, ax):
+    _explain(AndOrInteraction, wrong).plot_waterfall(k=5, ax=ax[0])
+
+
+def summary(wrong, ax):
+    values = torch.linspace(-1, 2, 24).double().view(8, 3) * torch.tensor([1, 2, 3])
+    if wrong == "sign":
+        values = -values
+    if wrong == "turned":
+        values = values * torch.tensor([3, 1, 0.2])
+    visualization.plot_summary(values, ["one", "two", "three"], ax=ax[0])
 
 
 # Drawing, number of axes, and mistakes that the picture has to show.
@@ -149,11 +161,13 @@ PICTURES = {
     "coalitions_on_image": (coalitions_on_image, 2, BOTH),
     "orders": (orders, 1, BOTH),
     "strongest": (strongest, 1, BOTH),
-    "order_strength": (order_strength, 1, ("sign",)),
+    "size_strength": (size_strength, 1, ("sign",)),
     "sorted_interactions": (sorted_interactions, 1, ("sparse",)),
     "graph": (graph, 1, BOTH),
     "coalitions_on_text": (coalitions_on_text, 1, BOTH),
     "tree": (tree, 1, BOTH),
+    "waterfall": (waterfall, 1, BOTH),
+    "summary": (summary, 1, BOTH),
 }
 
 

@@ -13,9 +13,9 @@ import captum
 import torch
 from torch import Tensor
 
-from captum_interactions._palette import diverging, sign_color
 from captum_interactions.comparison.columns import area
 from captum_interactions.comparison.page_style import POLICY, SCRIPT, STYLE
+from captum_interactions.visualization._style import diverging, sign_color
 
 if TYPE_CHECKING:
     from captum_interactions.comparison.result import AttributionComparison

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
-from captum_interactions._palette import diverging, sign_color
 from captum_interactions.comparison.agreement import (
     linear_correlation,
     rank_correlation,
@@ -22,6 +21,7 @@ from captum_interactions.comparison.allocation import Allocation
 from captum_interactions.comparison.columns import COLUMNS, Column
 from captum_interactions.comparison.page import render
 from captum_interactions.players import Players
+from captum_interactions.visualization._style import diverging, sign_color
 
 __all__ = ["AttributionComparison", "MethodRow"]
 

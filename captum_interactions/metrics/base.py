@@ -3,48 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sized
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions.results import MultiOrderInteractionResult
 
-__all__ = ["AbstractOrderMetric", "OrderResult"]
+__all__ = ["AbstractOrderMetric"]
 
 M = TypeVar("M", bound="AbstractOrderMetric")
-
-
-@runtime_checkable
-class OrderResult(Protocol):
-    """What a metric reads of the result of ``MultiOrderInteraction.interactions``."""
-
-    @property
-    def players(self) -> Sized:
-        """The players."""
-
-    @property
-    def orders(self) -> tuple[int, ...]:
-        """The context sizes."""
-
-    @property
-    def pairs(self) -> tuple[tuple[int, int], ...]:
-        """The pairs."""
-
-    @property
-    def interactions(self) -> Tensor:
-        """I^(m)(i,j), ``(batch, *outputs, orders, n, n)``."""
-
-    @property
-    def interaction_errors(self) -> Tensor | None:
-        """Their standard errors, None where exact."""
-
-    def pair_values(self, matrices: Tensor | None = None) -> Tensor:
-        """Return the pairs asked for, ``(batch, *outputs, orders, pairs)``."""
-
-    def absolute_deltas(self) -> Tensor:
-        """Return the mean of |Δv| over contexts, shaped as ``interactions``."""
 
 
 class AbstractOrderMetric(ABC):
@@ -142,9 +111,9 @@ class AbstractOrderMetric(ABC):
             self._sums[name] = self._sums[name] + total if name in self._sums else total
 
 
-def check_result(argument: str, result: object) -> OrderResult:
+def check_result(argument: str, result: object) -> MultiOrderInteractionResult:
     """Return ``result`` if it is one of multi-order interactions."""
-    if not isinstance(result, OrderResult):
+    if not isinstance(result, MultiOrderInteractionResult):
         bad_type(
             argument,
             "a MultiOrderInteractionResult",

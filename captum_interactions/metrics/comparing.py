@@ -10,10 +10,10 @@ from captum_interactions._checks import bad_type, bad_value
 from captum_interactions.functional import order_utility
 from captum_interactions.metrics.base import (
     AbstractOrderMetric,
-    OrderResult,
     check_result,
     summed,
 )
+from captum_interactions.results import MultiOrderInteractionResult
 
 __all__ = ["AttackingUtility", "difference"]
 
@@ -45,8 +45,8 @@ class AttackingUtility(AbstractOrderMetric):
 
     def update(
         self,
-        clean: OrderResult,
-        adversarial: OrderResult,
+        clean: MultiOrderInteractionResult,
+        adversarial: MultiOrderInteractionResult,
     ) -> None:
         """Add examples, evaluated before and after the attack.
 

@@ -1,14 +1,12 @@
 """Which AND-OR interactions recur over a data set, and which a second model shares.
 
 A concept is an AND or OR interaction of a coalition of players that means the same in
-every example: columns of a table, positions of an image, roles in a sentence. "Order"
-is the size |S| of a coalition here.
+every example: columns of a table, positions of an image, roles in a sentence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sized
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,25 +17,11 @@ from captum_interactions.functional.coalitions import (
     coalition_sizes,
 )
 from captum_interactions.functional.sparsity import check_fraction
+from captum_interactions.results import AndOrInteractionResult
 
 __all__ = ["Concept", "ConceptFrequency", "ConceptTransfer"]
 
 M = TypeVar("M", bound="_ConceptMetric")
-
-
-class AndOrResult(Protocol):
-    """What is read of the result of ``AndOrInteraction.interactions``."""
-
-    @property
-    def players(self) -> Sized:
-        """The players."""
-
-    @property
-    def parts(self) -> Tensor:
-        """I_and and I_or, ``(batch, *outputs, 2, 2**n)``."""
-
-    def salient(self, threshold: float) -> Tensor:
-        """What counts as present, ``(batch, *outputs, 2, 2**n)``."""
 
 
 class Concept(NamedTuple):
@@ -138,7 +122,7 @@ class ConceptFrequency(_ConceptMetric):
     def __init__(self, threshold: float = 0.05) -> None:
         super().__init__(threshold)
 
-    def update(self, result: AndOrResult) -> None:
+    def update(self, result: AndOrInteractionResult) -> None:
         """Add the examples of a result.
 
         Raises:
@@ -209,7 +193,9 @@ class ConceptTransfer(_ConceptMetric):
     def _settings(self) -> tuple[object, ...]:
         return (*super()._settings, self.k)
 
-    def update(self, first: AndOrResult, second: AndOrResult) -> None:
+    def update(
+        self, first: AndOrInteractionResult, second: AndOrInteractionResult
+    ) -> None:
         """Add two models' results on the same examples.
 
         Raises:
@@ -242,7 +228,7 @@ class ConceptTransfer(_ConceptMetric):
             },
         )
 
-    def _concepts(self, result: AndOrResult) -> Tensor:
+    def _concepts(self, result: AndOrInteractionResult) -> Tensor:
         """Concepts of each example, ``(examples, 2, 2**n)`` bool."""
         if self.k is None:
             return result.salient(self.threshold).flatten(0, -3)

@@ -17,10 +17,10 @@ from captum_interactions.functional import (
 )
 from captum_interactions.metrics.base import (
     AbstractOrderMetric,
-    OrderResult,
     check_result,
     summed,
 )
+from captum_interactions.results import MultiOrderInteractionResult
 
 __all__ = [
     "OrderStrength",
@@ -35,7 +35,7 @@ Reduction = Literal["mean_of_ratios", "ratio_of_means"]
 class _InteractionMetric(AbstractOrderMetric):
     """A metric that reads the interactions of the evaluated pairs."""
 
-    def update(self, result: OrderResult) -> None:
+    def update(self, result: MultiOrderInteractionResult) -> None:
         """Add the examples of a result.
 
         Args:
@@ -51,7 +51,9 @@ class _InteractionMetric(AbstractOrderMetric):
         n = len(checked.players)
         self._add(n, checked.orders, count, self._terms(checked, values))
 
-    def _terms(self, result: OrderResult, values: Tensor) -> dict[str, Tensor]:
+    def _terms(
+        self, result: MultiOrderInteractionResult, values: Tensor
+    ) -> dict[str, Tensor]:
         raise NotImplementedError
 
 
@@ -86,7 +88,9 @@ class OrderStrength(_InteractionMetric):
     def _settings(self) -> tuple[object, ...]:
         return (*super()._settings, self.debiased)
 
-    def _terms(self, result: OrderResult, values: Tensor) -> dict[str, Tensor]:
+    def _terms(
+        self, result: MultiOrderInteractionResult, values: Tensor
+    ) -> dict[str, Tensor]:
         errors = result.interaction_errors
         variance = (
             torch.zeros_like(values)
@@ -154,7 +158,9 @@ class AverageInteraction(_InteractionMetric):
         [0.0, 1.0]
     """
 
-    def _terms(self, result: OrderResult, values: Tensor) -> dict[str, Tensor]:
+    def _terms(
+        self, result: MultiOrderInteractionResult, values: Tensor
+    ) -> dict[str, Tensor]:
         return {"signed": summed(values)}
 
     def _ratio(self, sums: dict[str, Tensor]) -> Tensor:
@@ -177,7 +183,9 @@ class PositiveRatio(_InteractionMetric):
         [0.25, 0.25]
     """
 
-    def _terms(self, result: OrderResult, values: Tensor) -> dict[str, Tensor]:
+    def _terms(
+        self, result: MultiOrderInteractionResult, values: Tensor
+    ) -> dict[str, Tensor]:
         return {
             "positive": summed(values.clamp(min=0)),
             "absolute": summed(values.abs()),
@@ -228,7 +236,9 @@ class Disentanglement(_InteractionMetric):
     def _settings(self) -> tuple[object, ...]:
         return (*super()._settings, self.reduction)
 
-    def _terms(self, result: OrderResult, values: Tensor) -> dict[str, Tensor]:
+    def _terms(
+        self, result: MultiOrderInteractionResult, values: Tensor
+    ) -> dict[str, Tensor]:
         absolute = result.pair_values(result.absolute_deltas()).to(values)
         if self.reduction == "ratio_of_means":
             return {"mean": summed(values.abs()), "absolute": summed(absolute)}

@@ -111,7 +111,7 @@ class Players:
         Raises:
             ValueError: If there is not one name per player.
         """
-        if len(names) != len(self):
+        if isinstance(names, str) or len(names) != len(self):
             bad_value(
                 "names",
                 f"{len(self)} names, one per player",

@@ -12,7 +12,6 @@ from torch import Tensor
 from captum_interactions._checks import bad_value
 from captum_interactions.functional import (
     coalition_members,
-    coalition_sizes,
     codes_of_sizes,
     masks_to_codes,
     multi_order_interaction_from_and,
@@ -22,7 +21,13 @@ from captum_interactions.functional import (
     zeta,
 )
 from captum_interactions.functional.shapley import PairIndex
+from captum_interactions.functional.sparsity import (
+    signed_order_strength as signed_size_strength,
+)
+from captum_interactions.results._core import Listing
+from captum_interactions.results._order_pictures import OrderPictures
 from captum_interactions.results._shapiq_values import moebius_values
+from captum_interactions.results._size_pictures import SizePictures
 from captum_interactions.results.base import InteractionResult
 
 if TYPE_CHECKING:
@@ -32,10 +37,8 @@ __all__ = ["AndInteractionResult"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AndInteractionResult(InteractionResult):
+class AndInteractionResult(SizePictures, OrderPictures, InteractionResult):
     """AND interactions I(S) of all coalitions, and what can be read from them.
-
-    "Order" is the size |S| of a coalition here.
 
     Attributes:
         info: Players, evaluations and what else all results share.
@@ -83,24 +86,24 @@ class AndInteractionResult(InteractionResult):
         return self._returned(every[..., chosen, :, :])
 
     def top_k(
-        self, k: int = 10, min_order: int = 1, max_order: int | None = None
+        self, k: int = 10, min_size: int = 1, max_size: int | None = None
     ) -> list[Any]:
         """The k coalitions with the largest |I(S)|, strongest first.
 
         Args:
             k: How many.
-            min_order: Smallest |S| to consider.
-            max_order: Largest |S| to consider; ``None`` for n.
+            min_size: Smallest |S| to consider.
+            max_size: Largest |S| to consider; ``None`` for n.
 
         Returns:
             For each example a list of :class:`Interaction` (nested once more for each
             output axis).
 
         Raises:
-            ValueError: If k is not positive or no coalition has such an order.
+            ValueError: If k is not positive or no coalition has such a size.
         """
         codes = codes_of_sizes(
-            len(self.players), min_order, max_order, self.dividends.device
+            len(self.players), min_size, max_size, self.dividends.device
         )
         return self._ranked(
             self.dividends[..., codes],
@@ -131,7 +134,7 @@ class AndInteractionResult(InteractionResult):
         masks: Tensor,  # (C, n) bool
         threshold: float | None = None,
     ) -> Tensor:
-        """V of some coalitions as the sum of the interactions inside each.
+        """v(S) of some coalitions as the sum of the interactions inside each.
 
         Args:
             masks: Coalitions, True = present, ``(C, n)``.
@@ -149,12 +152,25 @@ class AndInteractionResult(InteractionResult):
         codes = masks_to_codes(masks).to(dividends.device)
         return self._returned(zeta(dividends)[..., codes])
 
-    def order_strength(self) -> Tensor:
+    def size_strength(self) -> Tensor:
         """Σ_{|S|=s} |I(S)| for s = 0..n, ``(batch, *outputs, n + 1)``."""
-        n = len(self.players)
-        sizes = coalition_sizes(n, self.dividends.device)
-        strength = self.dividends.new_zeros(*self.dividends.shape[:-1], n + 1)
-        return self._returned(strength.index_add(-1, sizes, self.dividends.abs()))
+        up, down = signed_size_strength(self.dividends)
+        return self._returned(up - down)
+
+    def signed_size_strength(self) -> tuple[Tensor, Tensor]:
+        """Positive and negative sums by size |S|, each ``(batch, *outputs, n + 1)``."""
+        up, down = signed_size_strength(self.dividends)
+        return self._returned(up), self._returned(down)
+
+    def _by_order(
+        self, example: int, output: tuple[int, ...]
+    ) -> tuple[Sequence[int], Tensor, None]:
+        values = self._pick(self.multi_order(), example, output)
+        return range(len(values)), values, None
+
+    def _listing(self) -> Listing:
+        """I(S) of all S ≠ ∅."""
+        return Listing(self.values[..., 1:], lambda code: coalition_members(code + 1))
 
     def to_shapiq(
         self, example: int = 0, output: tuple[int, ...] = ()

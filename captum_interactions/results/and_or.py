@@ -31,8 +31,13 @@ from captum_interactions.functional import (
     zeta,
 )
 from captum_interactions.functional.shapley import PairIndex
-from captum_interactions.functional.sparsity import signed_order_strength
+from captum_interactions.functional.sparsity import (
+    signed_order_strength as signed_size_strength,
+)
+from captum_interactions.results._core import Listing, written
+from captum_interactions.results._order_pictures import OrderPictures
 from captum_interactions.results._shapiq_values import moebius_values
+from captum_interactions.results._size_pictures import SizePictures
 from captum_interactions.results.base import InteractionResult
 
 if TYPE_CHECKING:
@@ -60,15 +65,15 @@ class AndOrTerm(NamedTuple):
 
     def __repr__(self) -> str:
         sign = " ∧ " if self.kind == "and" else " \N{LOGICAL OR} "
-        return f"({sign.join(self.names)}) {self.value:+.4g}"
+        return f"({sign.join(map(written, self.names))}) {self.value:+.4g}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AndOrInteractionResult(InteractionResult):
+class AndOrInteractionResult(SizePictures, OrderPictures, InteractionResult):
     """AND and OR interactions of a model's output, and what can be read from them.
 
-    v(T) = Σ_{S⊆T} I_and(S) + Σ_{S∩T≠∅} I_or(S). "Order" is the size |S| of a coalition
-    here. Readings that judge sparsity leave the empty set out.
+    v(T) = Σ_{S⊆T} I_and(S) + Σ_{S∩T≠∅} I_or(S). Readings that judge sparsity leave the
+    empty set out.
 
     Attributes:
         info: Players, evaluations and what else all results share.
@@ -160,26 +165,24 @@ class AndOrInteractionResult(InteractionResult):
         return self._returned(every[..., chosen, :, :])
 
     def top_k(
-        self, k: int = 10, min_order: int = 1, max_order: int | None = None
+        self, k: int = 10, min_size: int = 1, max_size: int | None = None
     ) -> list[Any]:
         """The k strongest AND and OR interactions, strongest first.
 
         Args:
             k: How many.
-            min_order: Smallest |S| to consider.
-            max_order: Largest |S| to consider; ``None`` for n.
+            min_size: Smallest |S| to consider.
+            max_size: Largest |S| to consider; ``None`` for n.
 
         Returns:
             For each example a list of :class:`AndOrTerm` (nested once more for each
             output axis).
 
         Raises:
-            ValueError: If k is not positive or no coalition has such an order.
+            ValueError: If k is not positive or no coalition has such a size.
         """
         check_positive_int("k", k, "ask for at least one interaction")
-        codes = codes_of_sizes(
-            len(self.players), min_order, max_order, self.parts.device
-        )
+        codes = codes_of_sizes(len(self.players), min_size, max_size, self.parts.device)
         # An OR interaction of at most one player is booked as AND: skip those entries.
         values = self.parts[..., codes].flatten(-2)
         strength = values.abs()
@@ -202,7 +205,7 @@ class AndOrInteractionResult(InteractionResult):
         return terms
 
     def noise_floor(self) -> Tensor:
-        """What noise of v leaves in an interaction of each order: σ·2^(s/2).
+        """What noise of v leaves in an interaction of each size: σ·2^(s/2).
 
         Returns:
             For s = 0..n, ``(batch, *outputs, n + 1)``.
@@ -236,7 +239,7 @@ class AndOrInteractionResult(InteractionResult):
         masks: Tensor | None = None,  # (C, n) bool
         threshold: float | None = None,
     ) -> Tensor:
-        """V of some coalitions as the sum of the interactions that act there.
+        """v(S) of some coalitions as the sum of the interactions that act there.
 
         Args:
             masks: Coalitions, True = present, ``(C, n)``; ``None`` for all 2**n.
@@ -294,14 +297,14 @@ class AndOrInteractionResult(InteractionResult):
         """
         return terms_for_share(self._effects(), share)
 
-    def order_strength(self) -> Tensor:
+    def size_strength(self) -> Tensor:
         """Σ_{|S|=s} |I(S)| of both kinds, ``(batch, *outputs, 2, n + 1)``."""
-        up, down = signed_order_strength(self.parts)
+        up, down = signed_size_strength(self.parts)
         return self._returned(up - down)
 
-    def signed_order_strength(self) -> tuple[Tensor, Tensor]:
-        """Positive and negative sums by order, each ``(batch, *outputs, 2, n + 1)``."""
-        up, down = signed_order_strength(self.parts)
+    def signed_size_strength(self) -> tuple[Tensor, Tensor]:
+        """Positive and negative sums by size, each ``(batch, *outputs, 2, n + 1)``."""
+        up, down = signed_size_strength(self.parts)
         return self._returned(up), self._returned(down)
 
     def to_shapiq(
@@ -335,6 +338,25 @@ class AndOrInteractionResult(InteractionResult):
             "or": and_from_or(self.parts[..., 1, :]),
         }[part]
         return moebius_values(self._pick(chosen, example, output), len(self.players))
+
+    @property
+    def _value_noise(self) -> Tensor:
+        return self.value_noise
+
+    def _by_order(
+        self, example: int, output: tuple[int, ...]
+    ) -> tuple[Sequence[int], Tensor, None]:
+        values = self._pick(self.multi_order(), example, output)
+        return range(len(values)), values, None
+
+    def _listing(self) -> Listing:
+        """I(S) of all S ≠ ∅, AND before OR."""
+        count = self.parts.shape[-1] - 1
+        return Listing(
+            self._returned(self._effects()),
+            lambda position: coalition_members(position % count + 1),
+            lambda position: ("and", "or")[position // count],
+        )
 
     def _effects(self) -> Tensor:
         """Interactions of S ≠ ∅ of both kinds, ``(batch, *outputs, 2·(2**n − 1))``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import pi
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from captum_interactions.functional import (
     order_utility,
     read_pairs,
 )
+from captum_interactions.results._core import Listing
+from captum_interactions.results._order_pictures import OrderPictures
 from captum_interactions.results._shapiq_values import pair_values
 from captum_interactions.results.base import InteractionResult
 
@@ -25,7 +28,7 @@ __all__ = ["MultiOrderInteractionResult"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MultiOrderInteractionResult(InteractionResult):
+class MultiOrderInteractionResult(OrderPictures, InteractionResult):
     """Multi-order interactions I^(m)(i,j), and what can be read from them.
 
     Order means context size. Pairs that were not asked for are NaN, the diagonal is 0.
@@ -197,6 +200,21 @@ class MultiOrderInteractionResult(InteractionResult):
             float(self._pick(self.info.v_empty, example, output)),
             None if self.interaction_errors is None else self.n_evaluations,
         )
+
+    def _by_order(
+        self, example: int, output: tuple[int, ...]
+    ) -> tuple[Sequence[int], Tensor, Tensor | None]:
+        errors = self.std_error
+        return (
+            self.orders,
+            self._pick(self.values, example, output),
+            None if errors is None else self._pick(errors, example, output),
+        )
+
+    def _listing(self) -> Listing:
+        """The mean over the orders of every pair that was asked for."""
+        values = self._returned(self.pair_values().mean(-2))
+        return Listing(values, self.pairs.__getitem__)
 
     def _partial(self, reading: str) -> str:
         n = len(self.players)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from colorsys import rgb_to_hls
 from html import escape
 from typing import Any, NamedTuple
 
@@ -16,11 +17,11 @@ import torch
 from captum.attr import visualization
 
 from captum_interactions._checks import bad_value
-from captum_interactions._palette import NEGATIVE, POSITIVE, hue
 from captum_interactions.results.multivariate import (
     Block,
     MultivariateInteractionResult,
 )
+from captum_interactions.visualization import NEGATIVE, POSITIVE
 
 __all__ = ["Prototypes", "prototypes", "prototype_records", "visualize_prototypes"]
 
@@ -167,9 +168,15 @@ def visualize_prototypes(
 
 def _recolored(page: str) -> str:
     """Captum's green and red become the palette's hues, as light as they were."""
-    hues = {"120": hue(POSITIVE), "0": hue(NEGATIVE)}
+    hues = {"120": _hue(POSITIVE), "0": _hue(NEGATIVE)}
     return re.sub(
         r"(background-color:\s*hsl\()(120|0),",
         lambda found: f"{found[1]}{hues[found[2]]},",
         page,
     )
+
+
+def _hue(color: str) -> int:
+    """The hue of a color in degrees, as style sheets count them."""
+    channels = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return round(360 * rgb_to_hls(*channels)[0])

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from captum_interactions._checks import bad_value
+from captum_interactions.results._core import Listing
+from captum_interactions.results._pair_pictures import PairPictures, Pairs
 from captum_interactions.results._shapiq_values import pair_values
 from captum_interactions.results.base import InteractionResult
 
@@ -18,7 +21,7 @@ __all__ = ["ShapleyInteractionResult"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ShapleyInteractionResult(InteractionResult):
+class ShapleyInteractionResult(PairPictures, InteractionResult):
     """Pairwise Shapley interaction index I(i,j), and the Shapley values beside it.
 
     Attributes:
@@ -64,6 +67,23 @@ class ShapleyInteractionResult(InteractionResult):
         n = len(self.players)
         i, j = torch.triu_indices(n, n, offset=1).tolist()
         return self._ranked(self.pairs[..., i, j], lambda p: (i[p], j[p]), k)
+
+    def _pairs(self, example: int, output: tuple[int, ...], order: int | None) -> Pairs:
+        if order is not None:
+            bad_value("order", "None here", order, "MultiOrderInteraction has orders")
+        errors = self.std_error
+        error = None if errors is None else self._pick(errors, example, output)
+        return Pairs(self._pick(self.values, example, output), error, "I(i,j)")
+
+    def _listing(self) -> Listing:
+        n = len(self.players)
+        i, j = torch.triu_indices(n, n, offset=1).tolist()
+        errors = self.std_error
+        return Listing(
+            self.values[..., i, j],
+            lambda position: (i[position], j[position]),
+            errors=None if errors is None else errors[..., i, j],
+        )
 
     def to_shapiq(
         self, example: int = 0, output: tuple[int, ...] = ()

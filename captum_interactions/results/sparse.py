@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from captum_interactions.functional import r_squared
+from captum_interactions.results._core import Listing
 from captum_interactions.results._shapiq_values import listed_values
+from captum_interactions.results._size_pictures import SizePictures
 from captum_interactions.results.base import InteractionResult
 
 if TYPE_CHECKING:
@@ -46,15 +48,13 @@ def held_out_masks(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SparseInteractionResult(InteractionResult):
+class SparseInteractionResult(SizePictures, InteractionResult):
     """AND interactions of a list of coalitions, and how well they explain v.
-
-    "Order" is the size |S| of a coalition here.
 
     Attributes:
         info: Players, evaluations and what else all results share.
         coefficients: I(S) of the K coalitions, ``(batch, *outputs, K)``.
-        members: Their players, filled up with −1, ``(K, largest order)``.
+        members: Their players, filled up with −1, ``(K, largest size)``.
         held_out_r2: R² of the sum of these interactions on random coalitions that were
             not used to find them, ``(batch, *outputs)``: 1 is perfect, below 0 is worse
             than a constant.
@@ -107,19 +107,14 @@ class SparseInteractionResult(InteractionResult):
         Raises:
             ValueError: If k is not positive.
         """
-        proper = (self.members >= 0).any(-1).nonzero()[:, 0]
-
-        def players(position: int) -> tuple[int, ...]:
-            row = self.members[proper[position]].tolist()
-            return tuple(i for i in row if i >= 0)
-
-        return self._ranked(self.coefficients[..., proper], players, k)
+        listing = self._listing()
+        return self._ranked(listing.values, listing.players, k)
 
     def reconstruct(
         self,
         masks: Tensor,  # (C, n) bool
     ) -> Tensor:
-        """V of some coalitions as the sum of the listed interactions inside each.
+        """v(S) of some coalitions as the sum of the listed interactions inside each.
 
         Args:
             masks: Coalitions, True = present, ``(C, n)``.
@@ -156,13 +151,31 @@ class SparseInteractionResult(InteractionResult):
             budget=self.n_evaluations,
         )
 
-    def order_strength(self) -> Tensor:
-        """Σ_{|S|=s} |I(S)| for s = 0 … largest order, ``(batch, *outputs, …)``."""
+    def size_strength(self) -> Tensor:
+        """Σ_{|S|=s} |I(S)| for s = 0 … largest size, ``(batch, *outputs, …)``."""
+        up, down = self.signed_size_strength()
+        return up - down
+
+    def signed_size_strength(self) -> tuple[Tensor, Tensor]:
+        """Positive and negative sums by size |S|, each ``(batch, *outputs, …)``."""
         sizes = (self.members >= 0).sum(-1)
         zeros = self.coefficients.new_zeros(
             *self.coefficients.shape[:-1], self.members.shape[-1] + 1
         )
-        return self._returned(zeros.index_add(-1, sizes, self.coefficients.abs()))
+        up, down = (
+            self._returned(zeros.index_add(-1, sizes, part))
+            for part in (self.coefficients.clamp(min=0), self.coefficients.clamp(max=0))
+        )
+        return up, down
+
+    def _listing(self) -> Listing:
+        """I(S) of the listed S ≠ ∅."""
+        proper = (self.members >= 0).any(-1).nonzero()[:, 0]
+        rows = self.members[proper].tolist()
+        return Listing(
+            self.values[..., proper],
+            lambda position: tuple(p for p in rows[position] if p >= 0),
+        )
 
     def __repr__(self) -> str:
         worst = float(self.held_out_r2.min())

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_value
+from captum_interactions import visualization as pictures
 from captum_interactions.estimators.agglomeration import FIGURES, Agglomeration
 from captum_interactions.functional import coalition_members
 from captum_interactions.results._shapiq_values import listed_values
 from captum_interactions.results.base import InteractionResult, ResultInfo
-from captum_interactions.visualization._tree import plot_tree
 
 if TYPE_CHECKING:
     import networkx
@@ -280,11 +279,11 @@ class InteractionTreeResult(InteractionResult):
             budget=None if self.leaf_errors is None else self.n_evaluations,
         )
 
-    def plot(
+    def plot_tree(
         self,
         example: int = 0,
         output: tuple[int, ...] = (),
-        words: Sequence[str] | None = None,
+        names: Sequence[str] | None = None,
         ax: Axes | None = None,
     ) -> tuple[Figure, Axes]:
         """Draw one tree: the sentence below, merges above it.
@@ -296,21 +295,18 @@ class InteractionTreeResult(InteractionResult):
         Args:
             example: Which example.
             output: Which output, if there are several.
-            words: What to write under each player; ``None`` for their names.
+            names: What to write under each player; ``None`` for their names.
             ax: Where to draw; ``None`` makes a figure that fits the sentence.
 
         Returns:
             The figure and its axes; nothing is shown.
 
         Raises:
-            ValueError: If there is no such example or output, or not one word per
+            ValueError: If there is no such example or output, or not one name per
                 player.
         """
-        n, root = len(self.players), self.root(example, output)
-        labels = self.players.names if words is None else tuple(words)
-        if not root.span[-1] < len(labels) <= n:
-            bad_value("words", f"{n} texts, one per player", len(labels), "see players")
-        return plot_tree(root, labels, ax)
+        root = self.to_dict(example, output)
+        return pictures.plot_tree(root, names, ax)
 
     def _nested(self, read: Callable[[int, tuple[int, ...]], Any]) -> list[Any]:
         lead = self.info.v_full.shape

@@ -10,7 +10,6 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from captum_interactions import AndOrInteraction
-from captum_interactions._palette import NEGATIVE, POSITIVE, signed
 from captum_interactions.results import Interaction
 from captum_interactions.visualization import (
     plot_and_or_graph,
@@ -20,6 +19,7 @@ from captum_interactions.visualization import (
     plot_sorted_interactions,
     plot_strongest,
 )
+from captum_interactions.visualization._style import NEGATIVE, POSITIVE, signed
 from tests.contracts.attribution import Mlp, double
 
 

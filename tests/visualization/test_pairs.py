@@ -14,13 +14,13 @@ from captum_interactions import (
     MultiOrderInteraction,
     ShapleyInteraction,
 )
-from captum_interactions._palette import NEGATIVE, POSITIVE
 from captum_interactions.visualization import (
     plot_network,
     plot_pairs,
     plot_pairs_on_image,
     plot_tree,
 )
+from captum_interactions.visualization._style import NEGATIVE, POSITIVE
 from tests.contracts.attribution import Mlp, double
 
 NAMES = ["age", "height", "weight", "income", "city"]

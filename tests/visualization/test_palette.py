@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from captum_interactions._palette import (
+from captum_interactions.visualization._style import (
     MARKERS,
     NEGATIVE,
     POSITIVE,
@@ -75,8 +75,14 @@ def test_the_simulation_takes_green_from_red(vision):
 
 @pytest.mark.parametrize("vision", VISION)
 def test_curves_differ_in_color_and_all_differ_in_marker(vision):
-    assert min(difference(a, b, vision) for a, b in combinations(SERIES, 2)) > 20
+    assert min(difference(a, b, vision) for a, b in combinations(SERIES, 2)) > 29
     assert len(set(MARKERS)) == len(MARKERS) == len(SERIES)
+
+
+def test_no_curve_looks_like_a_sign():
+    for color in SERIES:
+        assert difference(color, POSITIVE, "normal") > 38
+        assert difference(color, NEGATIVE, "normal") > 38
 
 
 @pytest.mark.parametrize("vision", VISION)

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import (
-    bad_type,
-    bad_value,
-    check_example,
-    check_positive_int,
-)
-from captum_interactions._palette import (
+from captum_interactions._checks import bad_type, bad_value
+from captum_interactions.visualization._style import (
     INK,
     MARKERS,
     MUTED,
     SERIES,
     figure_for,
     legend_below,
+    literal,
     open_frame,
 )
-from captum_interactions.visualization.reading import OrderedResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,23 +31,13 @@ Band = Literal["error", "spread"]
 
 _AXIS_LABELS = {
     "context": "order m (size of the context)",
-    "coalition": "order |S| (size of the coalition)",
+    "coalition": "size |S| of the coalition",
 }
+# Several references are told apart by their dashes.
+_DASHES = ("--", ":", "-.")
 # A 95 % interval of a normal variable; the middle 80 % of what is spread.
 _INTERVAL = 1.96
 _SPREAD = (0.1, 0.9)
-
-
-@runtime_checkable
-class OrderMetric(Protocol):
-    """A curve summed over a data set, such as ``metrics.OrderStrength``."""
-
-    @property
-    def orders(self) -> tuple[int, ...]:
-        """The orders of the curve."""
-
-    def compute(self) -> Tensor:
-        """Return the curve, ``(orders,)``."""
 
 
 class _Curve(NamedTuple):
@@ -72,49 +57,36 @@ def plot_orders(
     meaning: Meaning = "context",
     ylabel: str | None = None,
     references: Mapping[str, Tensor] | None = None,
-    k: int = 4,
-    example: int = 0,
-    output: tuple[int, ...] = (),
     ax: Axes | None = None,
 ) -> tuple[Figure, Axes]:
     """Curves by order, with bands.
 
     Args:
-        curves: Named curves, each a tensor ``(orders,)``, a tensor ``(samples,
-            orders)`` (its mean is drawn, with a band) or a metric of orders from
-            :mod:`captum_interactions.metrics`. Or a result of
-            ``MultiOrderInteraction``: its k strongest pairs are drawn, with their 95 %
-            intervals if they were sampled.
-        orders: The orders of the last axis; ``None`` takes those of the metric or
-            result, or counts from 0.
+        curves: Named curves, each a tensor ``(orders,)``, or a tensor ``(samples,
+            orders)``, of which the mean is drawn with a band.
+        orders: The orders of the last axis; ``None`` counts from 0.
         errors: Standard errors of curves by name, ``(orders,)``: 95 % intervals.
         band: What the band around the mean of samples is: ``"error"``, the 95 %
             interval of the mean, or ``"spread"``, where the middle 80 % of the samples
             are.
         meaning: What an order is: ``"context"``, the size m of the context of a pair,
             or ``"coalition"``, the size |S| of a coalition. The axis says so.
-        ylabel: What the values are, with their unit; ``None`` says I(i,j) for the
-            pairs of a result, and nothing else.
+        ylabel: What the values are, with their unit.
         references: Curves ``(orders,)`` to compare with, drawn dashed and gray: a null
             curve, a noise floor.
-        k: How many pairs of a result.
-        example: Which example of a result.
-        output: Which output of a result, if there are several.
         ax: Axes to draw on; ``None`` makes a figure.
 
     Returns:
         The figure and its axes.
 
     Raises:
-        TypeError: If a curve is neither a tensor nor a metric.
+        TypeError: If a curve is no tensor.
         ValueError: If there are no curves, their lengths and the orders differ, errors
             belong to no curve, or ``band`` or ``meaning`` is unknown.
 
     Example:
-        >>> from captum_interactions import MultiOrderInteraction
-        >>> model = lambda x: x[:, 0] * x[:, 1] * x[:, 2]
-        >>> result = MultiOrderInteraction(model).interactions(torch.ones(1, 3))
-        >>> _, axes = plot_orders(result, k=1)
+        >>> curves = {"clean": torch.tensor([0.0, 1.0])}
+        >>> _, axes = plot_orders(curves, ylabel="mean of I(i,j)")
         >>> axes.lines[0].get_ydata().tolist(), axes.get_xlabel()
         ([0.0, 1.0], 'order m (size of the context)')
     """
@@ -122,20 +94,23 @@ def plot_orders(
 
     _check_word("band", band, ("error", "spread"))
     _check_word("meaning", meaning, tuple(_AXIS_LABELS))
-    if isinstance(curves, OrderedResult):
-        read = _strongest_pairs(curves, k, example, output)
-        ylabel = "I(i,j)" if ylabel is None else ylabel
-    else:
-        read = _named_curves(curves, orders, errors or {}, band)
+    read = _named_curves(curves, orders, errors or {}, band)
     figure, axes = figure_for(ax, 5.2, 3.2)
     for position, (name, curve) in enumerate(read.items()):
-        _draw(axes, name, curve, position)
-    for name, reference in (references or {}).items():
-        curve = _read_curve(name, reference, orders or next(iter(read.values())).orders)
+        _draw(axes, literal(name), curve, position)
+    for position, (name, given) in enumerate((references or {}).items()):
+        curve = _read_curve(name, given, orders or next(iter(read.values())).orders)
         axes.plot(
-            curve.orders, curve.middle, "--", color=MUTED, lw=1.3, label=name, zorder=1
+            curve.orders,
+            curve.middle,
+            _DASHES[position % len(_DASHES)],
+            color=MUTED,
+            lw=1.3,
+            label=literal(name),
+            zorder=1,
         )
-    if any(float(curve.middle.min()) < 0 for curve in read.values()):
+    lowest = min(float(curve.middle.nan_to_num().min()) for curve in read.values())
+    if lowest < 0:
         axes.axhline(0, color=INK, lw=0.8, zorder=1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(_AXIS_LABELS[meaning])
@@ -163,28 +138,6 @@ def _draw(axes: Axes, name: str, curve: _Curve, position: int) -> None:
     )
 
 
-def _strongest_pairs(
-    result: OrderedResult, k: int, example: int, output: tuple[int, ...]
-) -> dict[str, _Curve]:
-    """The pairs whose mean over orders is largest, by name."""
-    check_positive_int("k", k, "ask for at least one pair")
-    index = check_example(result.values.shape[:-3], example, output)
-    values = result.values[index].detach().double().cpu()
-    errors = result.std_error
-    names, n = result.players.names, len(result.players)
-    i, j = torch.triu_indices(n, n, offset=1)
-    asked = values.isfinite().all(0)[i, j]  # the others are NaN
-    i, j = i[asked], j[asked]
-    strength = values.abs().mean(0)[i, j]
-    found = {}
-    for p in strength.argsort(descending=True, stable=True)[:k].tolist():
-        pair = (..., i[p], j[p])
-        label = f"{{{names[int(i[p])]}, {names[int(j[p])]}}}"
-        error = None if errors is None else errors[index][pair].detach().double().cpu()
-        found[label] = _with_error(_Curve(tuple(result.orders), values[pair]), error)
-    return found
-
-
 def _named_curves(
     curves: Any,
     orders: Sequence[int] | None,
@@ -194,9 +147,9 @@ def _named_curves(
     if not isinstance(curves, Mapping):
         bad_type(
             "curves",
-            "a dictionary of named curves or a result of MultiOrderInteraction",
+            "a dictionary of named curves",
             curves,
-            "name them: {'clean': curve}",
+            "name them: {'clean': curve}, or draw a result by `result.plot_orders()`",
         )
     if not curves:
         bad_value("curves", "at least one curve", "none", "name one")
@@ -221,11 +174,13 @@ def _named_curves(
 def _read_curve(
     name: str, given: Any, orders: Sequence[int] | None, band: Band = "error"
 ) -> _Curve:
-    if isinstance(given, OrderMetric):
-        orders = given.orders if orders is None else orders
-        given = given.compute()
     if not isinstance(given, Tensor):
-        bad_type(f"curves[{name!r}]", "a tensor or a metric", given, "see `curves`")
+        bad_type(
+            f"curves[{name!r}]",
+            "a tensor",
+            given,
+            "of a metric, pass `metric.compute()` and `orders=metric.orders`",
+        )
     values = given.detach().double().cpu()
     length = values.shape[-1] if values.dim() else 0
     chosen = tuple(range(length)) if orders is None else tuple(orders)

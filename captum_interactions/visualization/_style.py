@@ -1,4 +1,4 @@
-"""What all pictures share: colors, numbers, the figure, the place of the legend.
+"""What all pictures share: colors, numbers, names, the figure, the place of the legend.
 
 Blue adds to the output and vermilion takes away, in every picture. The two differ to
 readers with any of the three kinds of color blindness, which a test checks on
@@ -7,9 +7,10 @@ simulated colors; so do the colors of curves, which differ in their markers as w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from colorsys import rgb_to_hls
+import math
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,10 +24,11 @@ __all__ = [
     "NEGATIVE",
     "POSITIVE",
     "SERIES",
+    "aligned",
     "diverging",
     "figure_for",
-    "hue",
     "legend_below",
+    "literal",
     "open_frame",
     "sign_color",
     "signed",
@@ -35,8 +37,14 @@ __all__ = [
 # Okabe and Ito (2008), "Color universal design".
 POSITIVE, NEGATIVE = "#0072b2", "#d55e00"
 INK, MUTED = "#222222", "#767676"
-SERIES = (POSITIVE, NEGATIVE, INK, "#cc79a7", "#56b4e9")
+# Curves have no sign, so they keep clear of blue and vermilion: colors of Paul Tol's
+# "muted" scheme (2021), the five that differ most in simulated color blindness.
+SERIES = (INK, "#aa4499", "#117733", "#88ccee", "#ddcc77")
 MARKERS = ("o", "s", "^", "D", "v")
+# Longer names are cut: a picture has room for a few words at each mark.
+_NAME_LENGTH = 40
+# Line ends and tabs are common tokens of a prompt, so they get a sign of their own.
+_MARKS = {"\n": "\u21b5", "\r": "\u21b5", "\t": "\u21e5"}
 # Characters that fit into a row of a legend, and what a line or patch takes of them.
 _LEGEND_WIDTH, _HANDLE_WIDTH = 64, 6
 
@@ -53,17 +61,6 @@ def sign_color(value: float) -> str:
     return POSITIVE if value > 0 else NEGATIVE
 
 
-def hue(color: str) -> int:
-    """Return the hue of a color in degrees, as style sheets count them.
-
-    Example:
-        >>> hue(POSITIVE), hue(NEGATIVE)
-        (202, 26)
-    """
-    channels = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return round(360 * rgb_to_hls(*channels)[0])
-
-
 def signed(value: float) -> str:
     """Write a value with its sign and three significant digits.
 
@@ -72,6 +69,58 @@ def signed(value: float) -> str:
         ('+12.3', '−0.5', '0')
     """
     return f"{value:+.3g}".replace("-", "\N{MINUS SIGN}") if value else "0"
+
+
+def aligned(values: Iterable[float]) -> list[str]:
+    """Write values that are read beside each other, with the same decimals.
+
+    The largest has three significant digits; what rounds to nothing is ``"0"``.
+
+    Example:
+        >>> aligned([12.345, -0.5, 0.001])
+        ['+12.3', '−0.5', '0']
+    """
+    given = list(values)
+    largest = max((abs(v) for v in given if math.isfinite(v)), default=0.0)
+    if not 1e-4 < largest < 1e6:  # neither zeros nor six digits help a reader
+        return [signed(value) for value in given]
+    decimals = max(0, 2 - math.floor(math.log10(largest)))
+    written = [f"{value:+.{decimals}f}" for value in given]
+    return [
+        text.replace("-", "\N{MINUS SIGN}") if text.strip("+-0.") else "0"
+        for text in written
+    ]
+
+
+def literal(name: object, limit: int = _NAME_LENGTH) -> str:
+    r"""Write a name as it is, whatever is in it.
+
+    A dollar sign is no mathematics, a line end becomes an arrow, and what no font can
+    draw (lone surrogates, control characters) the sign for an unknown character.
+
+    Args:
+        name: The name.
+        limit: Longer names are cut to this many characters.
+
+    Example:
+        >>> print(literal("a\n$_{b}$"))
+        a↵\$_{b}\$
+    """
+    text = str(name)
+    if len(text) > limit:
+        text = text[: limit - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    if not text.strip(" "):
+        text = "\N{OPEN BOX}" * max(1, len(text))
+    return "".join(map(_drawable, text)).replace("$", r"\$")
+
+
+def _drawable(character: str) -> str:
+    if character in _MARKS:
+        return _MARKS[character]
+    # Controls, surrogates, private and unassigned code points have no picture.
+    if category(character) in ("Cc", "Cs", "Co", "Cn"):
+        return "\N{REPLACEMENT CHARACTER}"
+    return character
 
 
 def diverging() -> LinearSegmentedColormap:

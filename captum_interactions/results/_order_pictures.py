@@ -1,0 +1,130 @@
+"""Pictures of results that know pairs by context size."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from captum_interactions import visualization as pictures
+from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions.results._pair_pictures import PairPictures, Pairs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["OrderPictures"]
+
+Output = tuple[int, ...]
+
+
+class OrderPictures(PairPictures):
+    """Pictures of results that know pairs by context size."""
+
+    @abstractmethod
+    def _by_order(
+        self, example: int, output: Output
+    ) -> tuple[Sequence[int], Tensor, Tensor | None]:
+        """Orders, I^(m)(i,j) ``(orders, n, n)`` and standard errors of one example."""
+
+    def _pairs(self, example: int, output: Output, order: int | None) -> Pairs:
+        orders, values, errors = self._by_order(example, output)
+        if order is None:
+            n = len(self.players)
+            every = list(orders) == list(range(n - 1))
+            label = "I(i,j)" if every else "I(i,j), mean over context sizes"
+            mean = values.mean(0) if len(values) else values.new_zeros(n, n)
+            return Pairs(mean, None, label)
+        if order not in orders:
+            bad_value(
+                "order", f"one of {list(orders)}", order, "ask for it in `orders`"
+            )
+        at = list(orders).index(order)
+        error = None if errors is None else errors[at]
+        return Pairs(values[at], error, f"I(i,j), context size m = {order}")
+
+    def plot_orders(
+        self,
+        k: int = 4,
+        example: int = 0,
+        output: Output = (),
+        names: Sequence[str] | None = None,
+        ax: Axes | None = None,
+    ) -> tuple[Figure, Axes]:
+        """The k strongest pairs by context size m, with 95 % intervals if sampled.
+
+        Args:
+            k: How many pairs: those with the largest mean of |I^(m)(i,j)|.
+            example: Which example.
+            output: Which output, if there are several.
+            names: What to write for each player; ``None`` for their names.
+            ax: Axes to draw on; ``None`` makes a figure.
+
+        Returns:
+            The figure and its axes.
+
+        Raises:
+            ValueError: If there is no such example or output, or k is not positive.
+        """
+        check_positive_int("k", k, "ask for at least one pair")
+        orders, values, errors = self._by_order(example, output)
+        labels = self.players.names if names is None else names
+        n = values.shape[-1]
+        i, j = torch.triu_indices(n, n, offset=1, device=values.device)
+        asked = values.isfinite().all(0)[i, j]  # the others are NaN
+        i, j = i[asked], j[asked]
+        strength = values[:, i, j].abs().mean(0)
+        best = strength.argsort(descending=True, stable=True)[:k].tolist()
+        curves, bands = {}, {}
+        for p in best:
+            a, b = int(i[p]), int(j[p])
+            name = f"{{{labels[a]}, {labels[b]}}}"
+            if name in curves:  # names may repeat
+                name = f"{name} {a}, {b}"
+            curves[name] = values[:, a, b]
+            if errors is not None:
+                bands[name] = errors[:, a, b]
+        if not curves:
+            bad_value("result", "one of at least two players", n, "add a player")
+        return pictures.plot_orders(
+            curves, orders, bands, ylabel="I(i,j) by order", ax=ax
+        )
+
+    def plot_order_strength(
+        self,
+        example: int = 0,
+        output: Output = (),
+        ax: Axes | None = None,
+    ) -> tuple[Figure, Axes]:
+        """Mean |I^(m)(i,j)| over pairs, by context size m.
+
+        The dashed curve of a sampled result is what its sampling error alone would
+        show.
+
+        Args:
+            example: Which example.
+            output: Which output, if there are several.
+            ax: Axes to draw on; ``None`` makes a figure.
+
+        Returns:
+            The figure and its axes.
+
+        Raises:
+            ValueError: If there is no such example or output.
+        """
+        orders, values, errors = self._by_order(example, output)
+        n = values.shape[-1]
+        i, j = torch.triu_indices(n, n, offset=1, device=values.device)
+        curves = {"mean over pairs": values[:, i, j].abs().nanmean(-1)}
+        floors = {}
+        if errors is not None:
+            # E|X| = √(2/π)·σ of a normal X.
+            share = (2 / torch.pi) ** 0.5
+            floors["sampling error alone"] = share * errors[:, i, j].nanmean(-1)
+        return pictures.plot_orders(
+            curves, orders, ylabel="mean of |I(i,j)|", references=floors, ax=ax
+        )
