@@ -138,7 +138,7 @@ def tree(wrong, ax):
 
 
 def waterfall(wrong, ax):
-    _explain(AndOrInteraction, wrong).plot_waterfall(k=5, ax=ax[0])
+    _explain(AndOrInteraction, wrong).plot_waterfall(k=3, ax=ax[0])
 
 
 def summary(wrong, ax):
@@ -156,7 +156,7 @@ PICTURES = {
     "pairs": (pairs, 1, BOTH),
     "network_circle": (network_circle, 1, BOTH),
     "network_sentence": (network_sentence, 1, BOTH),
-    "network_image": (network_image, 1, BOTH),
+    "network_image": (network_image, 1, ("sign",)),
     "pairs_on_image": (pairs_on_image, 2, BOTH),
     "coalitions_on_image": (coalitions_on_image, 2, BOTH),
     "orders": (orders, 1, BOTH),
@@ -166,7 +166,7 @@ PICTURES = {
     "graph": (graph, 1, BOTH),
     "coalitions_on_text": (coalitions_on_text, 1, BOTH),
     "tree": (tree, 1, BOTH),
-    "waterfall": (waterfall, 1, BOTH),
+    "waterfall": (waterfall, 1, ("sign",)),
     "summary": (summary, 1, BOTH),
 }
 

@@ -120,7 +120,7 @@ def report(values, seconds, result, names):
         f"sampling is off by up to {error:.3f}"
     )
     print("\nwhat no attribution shows, the strongest interactions of two or more:")
-    for interaction in result.top_k(6, min_order=2)[0]:
+    for interaction in result.top_k(6, min_size=2)[0]:
         print(f"  {interaction}")
 
 
@@ -139,7 +139,7 @@ def draw(values, result, names, path):
     left.set_title("How much did each property matter?", loc="left")
     left.set_xlabel("attribution (log-odds)")
     left.legend(frameon=False, fontsize=8)
-    plot_strongest(result.top_k(10, min_order=2)[0], ax=right)
+    plot_strongest(result.top_k(10, min_size=2)[0], ax=right)
     right.set_title("Which ones worked together?", loc="left")
     right.set_xlabel("AND interaction I(S) (log-odds)")
     left.spines[["top", "right"]].set_visible(False)
@@ -171,7 +171,7 @@ def main(path="quickstart.png"):
         "gap of Integrated Gradients": gaps["Integrated Gradients"],
         "gap of AND interactions": gaps["AND interactions"],
         "largest error of sampling": errors.abs().max().item(),
-        "strongest interaction": result.top_k(1, min_order=2)[0][0].value,
+        "strongest interaction": result.top_k(1, min_size=2)[0][0].value,
     }
 
 

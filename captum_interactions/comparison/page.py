@@ -15,7 +15,7 @@ from torch import Tensor
 
 from captum_interactions.comparison.columns import area
 from captum_interactions.comparison.page_style import POLICY, SCRIPT, STYLE
-from captum_interactions.visualization._style import diverging, sign_color
+from captum_interactions.visualization import diverging, sign_color
 
 if TYPE_CHECKING:
     from captum_interactions.comparison.result import AttributionComparison

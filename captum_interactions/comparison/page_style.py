@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from captum_interactions.visualization._style import NEGATIVE, POSITIVE
+from captum_interactions.visualization import NEGATIVE, POSITIVE
 
 __all__ = ["POLICY", "SCRIPT", "STYLE"]
 

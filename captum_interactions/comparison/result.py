@@ -21,7 +21,7 @@ from captum_interactions.comparison.allocation import Allocation
 from captum_interactions.comparison.columns import COLUMNS, Column
 from captum_interactions.comparison.page import render
 from captum_interactions.players import Players
-from captum_interactions.visualization._style import diverging, sign_color
+from captum_interactions.visualization import diverging, literal, sign_color
 
 __all__ = ["AttributionComparison", "MethodRow"]
 
@@ -213,42 +213,54 @@ class AttributionComparison:
             example: Which example.
 
         Returns:
-            The figure and its axes. Images are drawn by Captum's
-            ``visualize_image_attr``, everything else as bars over the players; every
-            panel has a scale of its own, as the methods differ in their units. Blue is
-            positive, vermilion negative.
+            The figure and its axes. Of images the first panel is the image itself, and
+            attributions are drawn by Captum's ``visualize_image_attr``; everything else
+            is drawn as bars over the players. Every panel has a scale of its own, as
+            the methods differ in their units. Blue is positive, vermilion negative.
         """
         from matplotlib.figure import Figure
 
         found = self.values
-        columns = min(4, max(1, len(found)))
-        lines = max(1, -(-len(found) // columns))
+        panels = len(found) + (self.images is not None)
+        columns = min(4, max(1, panels))
+        lines = max(1, -(-panels // columns))
         bar_height = 0.22 * len(self.players) + 0.8
         height = 2.6 if self.images is not None else bar_height
         figure = Figure(figsize=(3.1 * columns, height * lines), layout="constrained")
         axes = figure.subplots(
             lines, columns, squeeze=False, sharey=self.images is None
         )
-        for axis in axes.flat[len(found) :]:
+        for axis in axes.flat[panels:]:
             axis.set_visible(False)
-        for axis, (name, values) in zip(axes.flat, found.items(), strict=False):
+        free = list(axes.flat)
+        if self.images is not None:
+            self._original(free.pop(0), self.images[example])
+        for axis, (name, values) in zip(free, found.items(), strict=False):
             if self.images is None:
                 self._bars(axis, values[example], self.labels_of(example))
             else:
                 self._heat(figure, axis, values, example)
-            axis.set_title(_literal(name), fontsize=9)
+            axis.set_title(literal(name), fontsize=9)
         return figure, axes
 
     def _bars(self, axis: Any, values: Tensor, names: Sequence[str]) -> None:
         colors = [sign_color(v) for v in values.tolist()]
         places = list(range(len(names)))
         axis.barh(places, values.tolist(), color=colors)
-        axis.set_yticks(places, [_literal(name) for name in names])
+        axis.set_yticks(places, [literal(name) for name in names])
         axis.axvline(0, color="black", linewidth=0.8)
         axis.tick_params(labelsize=7)
         axis.spines[["top", "right"]].set_visible(False)
         if not axis.yaxis_inverted():
             axis.invert_yaxis()
+
+    def _original(self, axis: Any, image: Tensor) -> None:
+        axis.set_axis_off()
+        axis.set_title("the image", fontsize=9)
+        shown = image.detach().cpu().double()
+        low, high = shown.min(), shown.max()
+        shown = (shown - low) / (high - low).clamp_min(1e-12)
+        axis.imshow(shown.permute(1, 2, 0).squeeze(-1).numpy(), cmap="gray")
 
     def _heat(self, figure: Any, axis: Any, values: Tensor, example: int) -> None:
         from captum.attr import visualization
@@ -295,8 +307,3 @@ class AttributionComparison:
                 "examples", f"indices in 0..{size - 1}", chosen, "examples count from 0"
             )
         return render(self, title, chosen)
-
-
-def _literal(text: str) -> str:
-    """A dollar sign that matplotlib doesn't read as mathematics."""
-    return text.replace("$", r"\$")

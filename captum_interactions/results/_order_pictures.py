@@ -90,9 +90,7 @@ class OrderPictures(PairPictures):
                 bands[name] = errors[:, a, b]
         if not curves:
             bad_value("result", "one of at least two players", n, "add a player")
-        return pictures.plot_orders(
-            curves, orders, bands, ylabel="I(i,j) by order", ax=ax
-        )
+        return pictures.plot_orders(curves, orders, bands, ylabel="I(i,j)", ax=ax)
 
     def plot_order_strength(
         self,

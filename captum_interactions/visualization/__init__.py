@@ -33,6 +33,7 @@ from captum_interactions.visualization._style import (
     NEGATIVE,
     POSITIVE,
     diverging,
+    literal,
     sign_color,
 )
 from captum_interactions.visualization._summary import plot_summary
@@ -43,6 +44,7 @@ __all__ = [
     "NEGATIVE",
     "POSITIVE",
     "diverging",
+    "literal",
     "plot_and_or_graph",
     "plot_coalitions_on_image",
     "plot_coalitions_on_text",

@@ -229,7 +229,7 @@ def plot_waterfall(
         >>> both = Interaction((0, 1), ("not", "bad"), 3.0)
         >>> _, axes = plot_waterfall([both], start=1.0, end=3.5)
         >>> [label.get_text() for label in axes.get_yticklabels()]
-        ['v(∅)', 'not ∧ bad', 'all others', 'v(N)']
+        ['all absent', 'not ∧ bad', 'all others', 'all present']
     """
     shown = read_terms(terms)
     rest = end - start - sum(term.value for term in shown)
@@ -254,7 +254,7 @@ def plot_waterfall(
         _write_beside(axes, row, 1.0, text, value, gap=8)
     _leave_room(axes)
     labels = [joined(term.names, SIGNS[term.kind]) for term in steps]
-    _label_rows(axes, ["v(∅)", *labels, "v(N)"])
+    _label_rows(axes, ["all absent", *labels, "all present"])
     axes.set_xlabel("output")
     if any(term.kind == "or" for term in steps):
         _explain_fills(axes)

@@ -71,8 +71,9 @@ def plot_summary(
     values = values.detach().cpu().double()
     strength = values.abs().nan_to_num().mean(0)
     rows = strength.argsort(descending=True, stable=True)[:k].tolist()
-    largest = float(values[:, rows].abs().nan_to_num().max()) or 1.0
-    figure, axes = figure_for(ax, 5.8, 1.0 + 0.36 * len(rows))
+    shown = values[:, rows].abs().nan_to_num().flatten().tolist()
+    largest = max(shown, default=0.0) or 1.0
+    figure, axes = figure_for(ax, 5.8, 1.0 + 0.36 * max(1, len(rows)))
     for at, term in enumerate(rows):
         column = values[:, term]
         column = column[column.isfinite()]

@@ -89,9 +89,9 @@ def test_top_k_ranks_by_strength_and_respects_orders(case):
     assert strengths == sorted(strengths, reverse=True)
     expected = result.values[0, 1:].abs().max().item()
     assert strengths[0] == pytest.approx(expected)
-    for interaction in result.top_k(100, min_order=2, max_order=3)[1]:
+    for interaction in result.top_k(100, min_size=2, max_size=3)[1]:
         assert 2 <= len(interaction.players) <= 3
-    assert len(result.top_k(100, min_order=2, max_order=3)[1]) == 10
+    assert len(result.top_k(100, min_size=2, max_size=3)[1]) == 10
     assert set(best[0][0].names) <= {"a", "b", "c", "d"}
 
 
@@ -103,7 +103,7 @@ def test_salient_and_sparse_reconstruction():
     assert result.salient(0.05).nonzero()[:, 1].tolist() == [3]
     everything = torch.ones(1, 3, dtype=torch.bool)
     assert_close(result.reconstruct(everything, 0.05), torch.tensor([[2.0]]).double())
-    strength = result.order_strength()
+    strength = result.size_strength()
     assert_close(strength, torch.tensor([[0.0, 0.03, 2.0, 0.0]]).double())
 
 
@@ -121,10 +121,10 @@ def test_outputs_nest_top_k():
     ("call", "message"),
     [
         (lambda r: r.top_k(0), "`k` must be a positive integer, got 0"),
-        (lambda r: r.top_k(2, min_order=3, max_order=2), "`min_order, max_order` must"),
+        (lambda r: r.top_k(2, min_size=3, max_size=2), "`min_order, max_order` must"),
         (lambda r: r.salient(1.0), "`threshold` must be between 0 and 1, got 1.0"),
         (lambda r: r.interaction_index("FSII"), "`index` must be one of"),
-        (lambda r: r.named(["a"]), "`names` must be 4 distinct names"),
+        (lambda r: r.named(["a"]), "`names` must be 4 names"),
         (lambda r: r.to_shapiq(example=5), "`example, output` must be an index into"),
     ],
 )

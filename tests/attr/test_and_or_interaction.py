@@ -184,10 +184,10 @@ def test_readings_of_sparsity_by_loops(case):
         error = ((v - fitted) ** 2).sum() / ((v - v.mean()) ** 2).sum()
         assert result.r_squared(0.3)[example].item() == pytest.approx(1 - error.item())
     assert_close(result.r_squared(None), torch.ones(2).double())
-    strength = result.order_strength()
+    strength = result.size_strength()
     assert strength.shape == (2, 2, 5)
     assert_close(strength.sum((1, 2)), result.parts.abs().sum((1, 2)))
-    up, down = result.signed_order_strength()
+    up, down = result.signed_size_strength()
     assert_close(up - down, strength)
     assert (result.net_explained_ratio() >= result.explained_ratio() - 1e-12).all()
 
@@ -213,10 +213,10 @@ def test_terms_read_like_formulas(case):
         kind = ("and", "or").index(term.kind)
         code = reference.code(term.players)
         assert result.parts[0, kind, code].item() == term.value
-    pairs = result.top_k(100, min_order=2, max_order=2)[1]
+    pairs = result.top_k(100, min_size=2, max_size=2)[1]
     assert {len(t.players) for t in pairs} == {2}
     # Nothing is listed twice: an OR of one player is an AND of one player.
-    singles = result.top_k(100, min_order=1, max_order=1)[0]
+    singles = result.top_k(100, min_size=1, max_size=1)[0]
     assert len(singles) <= 4
     assert {t.kind for t in singles} == {"and"}
 
@@ -301,7 +301,7 @@ def test_bad_options_before_the_first_forward(options, message):
     ("call", "message"),
     [
         (lambda r: r.top_k(0), "`k` must be a positive integer, got 0"),
-        (lambda r: r.top_k(2, min_order=3, max_order=2), "`min_order, max_order` must"),
+        (lambda r: r.top_k(2, min_size=3, max_size=2), "`min_order, max_order` must"),
         (lambda r: r.salient(1.0), r"`threshold` must be inside \(0, 1\), got 1.0"),
         (lambda r: r.reconstruct(None, 0.0), r"`threshold` must be inside \(0, 1\)"),
         (lambda r: r.terms_for_share(2.0), r"`share` must be inside \(0, 1\)"),

@@ -242,7 +242,7 @@ def test_top_k_are_the_strongest_merges():
 
 
 def test_plot_writes_the_sentence_below_and_merges_above():
-    _, axes = result_with_names().plot(words=["not", "bad", "not", "good"])
+    _, axes = result_with_names().plot_tree(names=["not", "bad", "not", "good"])
     texts = {t.get_text(): t.get_position() for t in axes.texts}
     shown = [t.get_text() for t in axes.texts if t.get_position()[1] < 0]
     assert shown == ["not", "bad", "not", "good"]
@@ -250,8 +250,8 @@ def test_plot_writes_the_sentence_below_and_merges_above():
     assert len(axes.lines) == 3
     x = [t.get_position()[0] for t in axes.texts if t.get_position()[1] < 0]
     assert x == sorted(x)
-    with pytest.raises(ValueError, match="`words` must be 4 texts, one per player"):
-        result_with_names().plot(words=["too", "few"])
+    with pytest.raises(ValueError, match="`names` must be at least 4 texts, one"):
+        result_with_names().plot_tree(names=["too", "few"])
 
 
 def test_plot_colors_tell_the_sign():
@@ -259,7 +259,7 @@ def test_plot_colors_tell_the_sign():
     result = InteractionTree(
         lambda x: x[:, 0] * x[:, 1] - 2 * x[:, 2] * x[:, 3]
     ).interactions(x)
-    _, axes = result.plot()
+    _, axes = result.plot_tree()
     drawn = {
         tuple(line.get_xdata()): (line.get_color(), line.get_linewidth())
         for line in axes.lines

@@ -47,8 +47,8 @@ def test_is_the_full_transform_cut_off():
         ]
         assert_close(cut.reconstruct(masks)[..., row], every[..., inside].sum(-1))
     assert cut.n_evaluations <= 64  # each coalition once, held-out ones included
-    strength = cut.order_strength()
-    assert_close(strength, full.order_strength()[..., :4])
+    strength = cut.size_strength()
+    assert_close(strength, full.size_strength()[..., :4])
 
 
 def test_two_hundred_players_and_the_caveat():

@@ -80,7 +80,7 @@ def test_a_model_sees_all_special_tokens_in_every_coalition():
     for ids in seen:
         rows = ids.view(-1, 2, 8)
         assert bool((rows == players.input_ids)[:, special].all())
-    _, axes = result.plot(example=1, words=players.words[1])
+    _, axes = result.plot_tree(example=1, names=players.words[1])
     assert "movie" in [text.get_text() for text in axes.texts]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from matplotlib.colors import to_rgba
@@ -11,15 +9,8 @@ from matplotlib.figure import Figure
 
 from captum_interactions import AndOrInteraction
 from captum_interactions.results import Interaction
-from captum_interactions.visualization import (
-    plot_and_or_graph,
-    plot_coalitions_on_image,
-    plot_coalitions_on_text,
-    plot_order_strength,
-    plot_sorted_interactions,
-    plot_strongest,
-)
-from captum_interactions.visualization._style import NEGATIVE, POSITIVE, signed
+from captum_interactions.visualization import NEGATIVE, POSITIVE, plot_strongest
+from captum_interactions.visualization._style import signed
 from tests.contracts.attribution import Mlp, double
 
 
@@ -49,7 +40,7 @@ def texts(axes):
 
 
 def test_sorted_curve_shows_every_interaction_and_its_thresholds(result):
-    figure, axes = plot_sorted_interactions(result, 1, thresholds=(0.05, 0.5))
+    figure, axes = result.plot_sorted_interactions(1, thresholds=(0.05, 0.5))
     heights = axes.lines[0].get_ydata()
     strength = result.parts[1, :, 1:].abs().flatten()
     expected = strength[strength > 0].sort(descending=True).values
@@ -64,8 +55,8 @@ def test_sorted_curve_shows_every_interaction_and_its_thresholds(result):
 
 
 def test_order_bars_carry_signs(result):
-    figure, axes = plot_order_strength(result, 0)
-    up, down = result.signed_order_strength()
+    figure, axes = result.plot_size_strength(0)
+    up, down = result.signed_size_strength()
     heights = [bar.get_height() for bar in axes.patches]
     colors = {bar.get_edgecolor() for bar in axes.patches if bar.get_height() < 0}
     assert colors == {to_rgba(NEGATIVE)}
@@ -105,16 +96,17 @@ def test_long_labels_say_how_many_members_there_are():
 
 
 def test_graph_has_all_nodes_and_the_same_layout_twice(result):
-    figure, axes = plot_and_or_graph(result, k=9)
+    figure, axes = result.plot_and_or_graph(k=9)
     shown = texts(axes)
     assert set(result.players.names) <= set(shown)
     for term in result.top_k(9)[0]:
         sign = "∧" if term.kind == "and" else "\N{LOGICAL OR}"
-        assert f"{sign}\n{signed(term.value)}" in shown
+        number = f"{term.value:+.2f}".replace("-", "\N{MINUS SIGN}")
+        assert f"{sign}\n{number}" in shown  # as many decimals in all nodes
     assert len(shown) == 5 + 9 + 1
     members = sum(len(term.players) for term in result.top_k(9)[0])
     assert len(axes.lines) == members + 9
-    again = plot_and_or_graph(result, k=9)[1]
+    again = result.plot_and_or_graph(k=9)[1]
     places = [[t.get_position() for t in a.texts] for a in (axes, again)]
     assert places[0] == places[1]
     figure.canvas.draw()
@@ -122,7 +114,7 @@ def test_graph_has_all_nodes_and_the_same_layout_twice(result):
 
 def test_graph_of_everything_has_no_limit(result):
     terms = len(result.top_k(10_000)[0])
-    axes = plot_and_or_graph(result, k=10_000)[1]
+    axes = result.plot_and_or_graph(k=10_000)[1]
     assert len(axes.texts) == 5 + terms + 1
 
 
@@ -130,49 +122,52 @@ def test_axes_can_be_given(result):
     figure = Figure()
     first, second, third, fourth = figure.subplots(4)
     for plot, ax in (
-        (plot_sorted_interactions, first),
-        (plot_order_strength, second),
-        (plot_and_or_graph, third),
-        (plot_coalitions_on_text, fourth),
+        (result.plot_sorted_interactions, first),
+        (result.plot_size_strength, second),
+        (result.plot_and_or_graph, third),
+        (result.plot_coalitions_on_text, fourth),
     ):
-        assert plot(result, ax=ax) == (figure, ax)
+        assert plot(ax=ax) == (figure, ax)
 
 
-def test_image_overlay_paints_the_members(image_result):
+def test_image_shows_the_members_as_they_are_and_outlines_them(image_result):
     image, result = image_result
-    figure, axes = plot_coalitions_on_image(result, image[1], k=3, example=1)
+    figure, axes = result.plot_coalitions_on_image(image[1], k=3, example=1)
     assert len(axes) == 3
+    original = (255 * image[1, 0]).round()
     for ax, term in zip(axes, result.top_k(3)[1], strict=True):
-        assert ax.get_title() == f"{term.kind.upper()} {signed(term.value)}"
-        painted = torch.tensor(ax.images[-1].get_array().data)
+        kind = term.kind.upper() if len(term.players) > 1 else "alone"
+        assert ax.get_title() == f"{kind} {signed(term.value)}"
+        shown = torch.tensor(ax.images[0].get_array()).double()[..., 0]
         mask = result.players.masks[0].reshape(4, 6)
         inside = torch.isin(mask, torch.tensor(term.players))
-        assert (painted[inside] != 0).all()
-        assert (painted[~inside] == 0).all()
+        assert torch.equal(shown[inside], original[inside])
+        # What is dimmed keeps a quarter of its contrast, near white.
+        assert (shown[~inside] >= 0.74 * 255).all()
+        outline = ax.collections[-1]
+        color = POSITIVE if term.value > 0 else NEGATIVE
+        assert tuple(outline.get_colors()[0]) == to_rgba(color)
+        assert (outline.get_linestyle()[0][1] is None) == (term.kind == "and")
+        ends = torch.tensor([line.tolist() for line in outline.get_segments()])
+        length = (ends[:, 0] - ends[:, 1]).abs().sum().item()
+        padded = torch.nn.functional.pad(inside, (1, 1, 1, 1))
+        borders = (padded[1:] != padded[:-1]).sum() + (
+            padded[:, 1:] != padded[:, :-1]
+        ).sum()
+        assert length == pytest.approx(int(borders))
     figure.canvas.draw()
-
-
-def test_small_interactions_are_painted_like_large_ones(image_result):
-    image, result = image_result
-    small = replace(result, parts=1e-9 * result.parts)
-    pictures = [
-        plot_coalitions_on_image(r, image[0], k=2)[1][0].images[-1]
-        for r in (result, small)
-    ]
-    assert torch.equal(*(torch.tensor(p.get_array().data) for p in pictures))
-    assert pictures[0].get_clim() == pytest.approx(pictures[1].get_clim())
 
 
 def test_image_panels_can_be_given(image_result):
     image, result = image_result
     axes = Figure().subplots(2)
-    assert plot_coalitions_on_image(result, image[0], k=2, ax=axes)[1] == list(axes)
+    assert result.plot_coalitions_on_image(image[0], k=2, ax=axes)[1] == list(axes)
     with pytest.raises(ValueError, match="`ax` must be 3 axes, one per panel, got 2"):
-        plot_coalitions_on_image(result, image[0], k=3, ax=axes)
+        result.plot_coalitions_on_image(image[0], k=3, ax=axes)
 
 
 def test_text_rows_color_the_members(result):
-    figure, axes = plot_coalitions_on_text(result, k=2)
+    figure, axes = result.plot_coalitions_on_text(k=2)
     shown = texts(axes)
     assert shown.count("income") == 3
     assert "Shapley values" in shown
@@ -186,32 +181,31 @@ def test_text_rows_color_the_members(result):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda r: plot_order_strength(r, 2), "`example, output` must be an index"),
-        (lambda r: plot_order_strength(r, 0, (0,)), r"an index into \(2,\)"),
+        (lambda r: r.plot_size_strength(2), "`example, output` must be an index"),
+        (lambda r: r.plot_size_strength(0, (0,)), r"an index into \(2,\)"),
         (
-            lambda r: plot_sorted_interactions(r, thresholds=(1.0,)),
+            lambda r: r.plot_sorted_interactions(thresholds=(1.0,)),
             r"`thresholds` must be inside \(0, 1\)",
         ),
-        (lambda r: plot_and_or_graph(r, k=0), "`k` must be a positive integer"),
+        (lambda r: r.plot_and_or_graph(k=0), "`k` must be a positive integer"),
         (
             lambda r: plot_strongest(r.top_k(3)),
-            "`interactions` must be the interactions of one example, got a list of",
+            "`terms` must be the interactions of one example, got a list of lists",
         ),
-        (lambda r: plot_strongest([]), "`interactions` must be .* got none"),
         (
-            lambda r: plot_coalitions_on_text(r, words=["one"]),
+            lambda r: r.plot_coalitions_on_text(names=["one"]),
             "`names` must be 5 texts, one per player, got 1",
         ),
         (
-            lambda r: plot_coalitions_on_text(r, words="abcde"),
+            lambda r: r.plot_coalitions_on_text(names="abcde"),
             "`names` must be 5 texts, one per player, got 'abcde'",
         ),
         (
-            lambda r: plot_coalitions_on_image(r, torch.zeros(1, 4, 4)),
+            lambda r: r.plot_coalitions_on_image(torch.zeros(1, 4, 4)),
             r"`image` must be the one that was explained, of shape \(5,\)",
         ),
         (
-            lambda r: plot_coalitions_on_image(r, torch.zeros(4, 4)),
+            lambda r: r.plot_coalitions_on_image(torch.zeros(4, 4)),
             r"`image` must be of shape \(channels, height, width\)",
         ),
     ],

@@ -63,10 +63,14 @@ def test_samples_show_their_mean_with_its_error_or_their_spread():
     assert not plot_orders({"one": samples[:1]})[1].collections
 
 
-def test_metrics_bring_their_orders(result):
+def test_curves_of_metrics(result):
     metric = OrderStrength()
     metric.update(result)
-    _, axes = plot_orders({"F": metric}, references={"null": metric.null_curve()})
+    _, axes = plot_orders(
+        {"F": metric.compute()},
+        metric.orders,
+        references={"null": metric.null_curve()},
+    )
     assert lines(axes)["F"].get_ydata() == pytest.approx(metric.compute().numpy())
     null = lines(axes)["null"]
     assert null.get_linestyle() == "--"
@@ -74,7 +78,7 @@ def test_metrics_bring_their_orders(result):
 
 
 def test_a_result_shows_its_strongest_pairs(result):
-    _, axes = plot_orders(result, k=2, example=1)
+    _, axes = result.plot_orders(k=2, example=1)
     strength = result.values[1].abs().mean(0).triu()
     i, j = divmod(int(strength.argmax()), 5)
     expected = result.values[1, :, i, j].double()
@@ -87,7 +91,7 @@ def test_a_result_shows_its_strongest_pairs(result):
         n_samples=60,
         generator=torch.Generator().manual_seed(0),
     )
-    _, axes = plot_orders(sampled, k=1)
+    _, axes = sampled.plot_orders(k=1)
     i, j = divmod(int(sampled.values[0].abs().mean(0).triu().argmax()), 8)
     width = 2 * 1.96 * sampled.std_error[0, :, i, j]
     low, high = (torch.tensor(edge) for edge in band(axes))
@@ -98,8 +102,8 @@ def test_pairs_that_were_not_asked_for_are_left_out():
     some = MultiOrderInteraction(Mlp(5)).interactions(
         double(1, 5), target=1, pairs=[(0, 1), (2, 4)]
     )
-    assert set(lines(plot_orders(some)[1])) >= {"{0, 1}", "{2, 4}"}
-    assert len(plot_orders(some)[1].get_legend().get_texts()) == 2
+    assert set(lines(some.plot_orders()[1])) >= {"{0, 1}", "{2, 4}"}
+    assert len(some.plot_orders()[1].get_legend().get_texts()) == 2
 
 
 def test_the_axis_says_what_an_order_is():
@@ -109,7 +113,7 @@ def test_the_axis_says_what_an_order_is():
     ]
     assert says == [
         "order m (size of the context)",
-        "order |S| (size of the coalition)",
+        "size |S| of the coalition",
     ]
 
 
@@ -134,10 +138,15 @@ def test_axes_can_be_given():
             CURVE,
             {},
             TypeError,
-            "`curves` must be a dictionary of named curves or a res",
+            "`curves` must be a dictionary of named curves",
         ),
         ({}, {}, ValueError, "`curves` must be at least one curve"),
-        ({"a": [1.0]}, {}, TypeError, r"`curves\['a'\]` must be a tensor or a metric"),
+        (
+            {"a": [1.0]},
+            {},
+            TypeError,
+            r"`curves\['a'\]` must be a tensor, got list; of a metric",
+        ),
         (
             {"a": CURVE},
             {"orders": [1, 2]},
@@ -169,6 +178,6 @@ def test_bad_requests(curves, options, error, message):
 
 def test_bad_requests_of_a_result(result):
     with pytest.raises(ValueError, match="`k` must be a positive integer"):
-        plot_orders(result, k=0)
+        result.plot_orders(k=0)
     with pytest.raises(ValueError, match=r"an index into \(2,\)"):
-        plot_orders(result, example=2)
+        result.plot_orders(example=2)

@@ -17,10 +17,9 @@ from captum_interactions import (
 from captum_interactions.visualization import (
     plot_network,
     plot_pairs,
-    plot_pairs_on_image,
     plot_tree,
 )
-from captum_interactions.visualization._style import NEGATIVE, POSITIVE
+from captum_interactions.visualization._style import NEGATIVE, POSITIVE, signed
 from tests.contracts.attribution import Mlp, double
 
 NAMES = ["age", "height", "weight", "income", "city"]
@@ -45,7 +44,7 @@ def numbers(axes):
 
 
 def test_cells_are_the_pairs(result):
-    figure, axes = plot_pairs(result, 1)
+    figure, axes = result.plot_pairs(1)
     assert torch.allclose(shown(axes), result.values[1].double())
     assert [t.get_text() for t in axes.get_yticklabels()] == NAMES
     assert [t.get_text() for t in axes.get_xticklabels()] == NAMES
@@ -58,7 +57,7 @@ def test_cells_are_the_pairs(result):
 
 def test_single_players_go_on_the_diagonal(result):
     singles = result.shapley_values()[0]
-    _, axes = plot_pairs(result, singles=singles)
+    _, axes = result.plot_pairs(singles=True)
     assert torch.allclose(shown(axes).diagonal(), singles.double())
     assert (2, 2) in numbers(axes)
 
@@ -66,15 +65,15 @@ def test_single_players_go_on_the_diagonal(result):
 @pytest.mark.parametrize("method", [AndInteraction, AndOrInteraction])
 def test_results_of_coalitions_show_their_shapley_index(method, result):
     coalitions = method(Mlp(5)).interactions(double(2, 5), target=1)
-    _, axes = plot_pairs(coalitions)
+    _, axes = coalitions.plot_pairs()
     assert torch.allclose(shown(axes), result.values[0].double(), atol=1e-6)
 
 
 def test_one_order_or_the_mean_over_orders(orders, result):
-    _, axes = plot_pairs(orders, 1, order=2)
+    _, axes = orders.plot_pairs(1, order=2)
     assert torch.allclose(shown(axes), orders.at_order(2)[1].double())
     assert axes.figure.axes[1].get_ylabel() == "I(i,j), context size m = 2"
-    _, axes = plot_pairs(orders, 1)
+    _, axes = orders.plot_pairs(1)
     assert torch.allclose(shown(axes), result.values[1].double())
 
 
@@ -85,7 +84,7 @@ def test_sampled_pairs_near_zero_are_crossed_and_missing_ones_are_blank():
         n_samples=60,
         generator=torch.Generator().manual_seed(0),
     )
-    _, axes = plot_pairs(sampled, order=3)
+    _, axes = sampled.plot_pairs(order=3)
     unsure = sampled.at_order(3)[0].abs() < 2 * sampled.std_error[0, 3]
     expected = {(j, i) for i, j in unsure.nonzero().tolist() if i != j}
     assert 0 < len(expected) < 56
@@ -95,9 +94,9 @@ def test_sampled_pairs_near_zero_are_crossed_and_missing_ones_are_blank():
     some = MultiOrderInteraction(Mlp(5)).interactions(
         double(1, 5), target=1, pairs=[(0, 1)]
     )
-    _, axes = plot_pairs(some)
+    _, axes = some.plot_pairs()
     assert shown(axes).isnan().sum() == 18
-    assert len(plot_network(some)[1].lines) == 1
+    assert len(some.plot_network()[1].lines) == 1
 
 
 def test_numbers_stop_where_they_are_no_longer_legible():
@@ -178,7 +177,7 @@ def on_image():
 def test_players_stand_at_the_middle_of_their_pixels(on_image):
     x, result = on_image
     for example, places in ((0, [[1, 1.5], [4, 1.5]]), (1, [[2.5, 0.5], [2.5, 2.5]])):
-        figure, axes = plot_network(result, example=example, image=x[example])
+        figure, axes = result.plot_network(example=example, image=x[example])
         assert axes.collections[0].get_offsets().tolist() == places
         lines = [line for line in axes.lines if line.get_color() != "white"]
         assert [line.get_xydata().tolist() for line in lines] == [places]
@@ -187,47 +186,73 @@ def test_players_stand_at_the_middle_of_their_pixels(on_image):
 
 def test_a_standardized_image_is_brought_into_range(on_image):
     _, result = on_image
-    image = torch.linspace(-2, 3, 72).view(3, 4, 6)
-    pixels = plot_network(result, image=image)[1].images[0].get_array()
-    assert pixels.min() == 0
+    image = torch.linspace(-2, 3, 24).view(1, 4, 6)
+    pixels = result.plot_network(image=image)[1].images[0].get_array()
+    assert pixels.min() == pytest.approx(0.3 * 255, abs=1)  # pale, below lines
     assert pixels.max() == 255
 
 
 def test_partners_are_painted_on_one_scale_and_the_player_is_framed(on_image):
     x, result = on_image
-    figure, panels = plot_pairs_on_image(result, x[1], example=1, players=[2, 0])
+    figure, panels = result.plot_pairs_on_image(x[1], example=1, players=[2, 0])
+    first = torch.tensor(panels[1].images[0].get_array()).double() / 255
+    gray = first[0, 0]
+    assert gray.unique().numel() == 1  # the player itself is not painted
+    assert first[:2].unique(dim=0).shape[0] == 1
     value = result.values[1, 2, 3].item()
-    heat = panels[0].images[-1]
-    low, high = heat.get_clim()
-    assert -low == pytest.approx(high)
-    scaled = torch.tensor(heat.get_array().data) / high
-    assert scaled[:2].abs().max() == 0  # the player itself
-    largest = result.values[1].abs().max().item()
-    assert torch.allclose(scaled[2:], torch.tensor(value / largest).double())
-    # Twelve pixels in two rows have a border of 2 x (6 + 2) edges.
-    assert [len(lines.get_segments()) for lines in panels[0].collections] == [16, 16]
-    assert [panel.get_title() for panel in panels] == ["with 2", "with 0"]
-    assert len(panels[1].images) == 1  # nothing interacts with an absent player
-    assert figure.axes[-1].get_ylabel() == "I(i,j)"
+    color = torch.tensor(to_rgba(POSITIVE if value > 0 else NEGATIVE)[:3]).double()
+    share = 0.85 * abs(value) / result.values[1].abs().max().item()
+    expected = gray * (1 - share) + color * share
+    assert torch.allclose(first[3, 5], expected, atol=1 / 255)
+    # Twelve pixels in two rows have a border of four straight lines.
+    assert [len(lines.get_segments()) for lines in panels[1].collections] == [4, 4]
+    assert [panel.get_title() for panel in panels] == [
+        "",
+        f"1: strongest {signed(value)}",
+        "2: strongest 0",
+    ]
+    assert [text.get_text() for text in panels[0].texts] == ["1"]  # 0 is elsewhere
+    assert figure.axes[-1].get_ylabel() == "I(i,j) with the framed one"
     figure.canvas.draw()
 
 
 def test_the_k_strongest_players_are_shown_unless_some_are_named(on_image):
     x, result = on_image
-    strength = result.values[0].abs().sum(1)
-    _, panels = plot_pairs_on_image(result, x[0], k=2)
-    best = strength.argsort(descending=True, stable=True)[:2].tolist()
-    assert [panel.get_title() for panel in panels] == [f"with {i}" for i in best]
+    named = result.named(["left", "right", "top", "bottom"])
+    _, panels = named.plot_pairs_on_image(x[0], k=2)
+    titles = [panel.get_title() for panel in panels[1:]]
+    assert [title.partition(":")[0] for title in titles] == ["1 left", "2 right"]
+
+
+def test_players_outside_the_image_stand_below_it_with_their_names():
+    """An image and words in one game: edges to words stay, and say to which."""
+    image, words = torch.ones(1, 1, 4, 4).double(), torch.ones(1, 2).double()
+
+    def model(image, words):
+        half = image[:, 0, :, 0].sum(1)
+        return half * words[:, 0] - 2 * half * words[:, 1]
+
+    masks = (torch.arange(4) // 2, torch.tensor([2, 3]))
+    result = ShapleyInteraction(model).interactions((image, words), feature_mask=masks)
+    result = result.named(["left", "right", "blue", "car"])
+    figure, axes = result.plot_network(image=image[0])
+    strong, weak = (e for e in reversed(edges(axes)) if e[0] != "white")
+    assert [strong[0], weak[0]] == [NEGATIVE, POSITIVE]
+    at = {text.get_text(): list(text.xy) for text in axes.texts}
+    assert set(at) == {"blue", "car"}
+    assert strong[2][1] == pytest.approx(at["car"])
+    assert min(y for _, y in at.values()) > 3.5  # below the last row of pixels
+    figure.canvas.draw()
 
 
 def test_tree_is_drawn_by_its_result():
     result = InteractionTree(Mlp(4)).interactions(double(1, 4), target=1)
-    (figure, axes), (_, own) = plot_tree(result), result.plot()
+    (figure, axes), (_, own) = plot_tree(result.to_dict()), result.plot_tree()
     assert [line.get_xydata().tolist() for line in axes.lines] == [
         line.get_xydata().tolist() for line in own.lines
     ]
     figure.canvas.draw()
-    with pytest.raises(TypeError, match="`result` must be of InteractionTree, got"):
+    with pytest.raises(TypeError, match="`root` must be a dictionary, got Tensor"):
         plot_tree(torch.zeros(3, 3))
 
 
@@ -235,10 +260,10 @@ def test_axes_can_be_given(result, on_image):
     x, pairs = on_image
     figure = Figure()
     ax = figure.subplots(4)
-    assert plot_pairs(result, ax=ax[0]) == (figure, ax[0])
-    assert plot_network(result, ax=ax[1]) == (figure, ax[1])
-    assert plot_network(result, layout="sentence", ax=ax[2]) == (figure, ax[2])
-    assert plot_network(pairs, image=x[0], ax=ax[3]) == (figure, ax[3])
+    assert result.plot_pairs(ax=ax[0]) == (figure, ax[0])
+    assert result.plot_network(ax=ax[1]) == (figure, ax[1])
+    assert result.plot_network(layout="sentence", ax=ax[2]) == (figure, ax[2])
+    assert pairs.plot_network(image=x[0], ax=ax[3]) == (figure, ax[3])
 
 
 def test_nothing_to_draw_is_no_error():
@@ -252,83 +277,73 @@ def test_nothing_to_draw_is_no_error():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda r, x: plot_pairs([1]), TypeError, "`pairs` must be a matrix or a resu"),
-        (
-            lambda r, x: plot_pairs(
-                InteractionTree(Mlp(4)).interactions(double(1, 4), target=1)
-            ),
-            TypeError,
-            "got InteractionTreeResult; pass a tensor",
-        ),
+        (lambda r, x: plot_pairs([1]), TypeError, r"`values` must be a matrix \(n, n"),
+        (lambda r, x: plot_pairs(r), TypeError, "a result draws itself: `result.plot"),
         (lambda r, x: plot_pairs(torch.ones(2, 3)), ValueError, r"got shape \(2, 3\)"),
         (
             lambda r, x: plot_pairs(torch.tensor([[0.0, 1], [2, 0]])),
             ValueError,
-            "`pairs` must be symmetric, got differences up to 1",
+            "`values` must be symmetric, got differences up to 1",
         ),
-        (lambda r, x: plot_pairs(r, 2), ValueError, r"an index into \(2,\)"),
-        (lambda r, x: plot_pairs(r, order=1), ValueError, "`order` must be None"),
+        (lambda r, x: r.plot_pairs(2), ValueError, r"an index into \(2,\)"),
+        (lambda r, x: r.plot_pairs(order=1), ValueError, "`order` must be None"),
         (
-            lambda r, x: plot_pairs(torch.ones(2, 2), order=1),
-            ValueError,
-            "`order` must be None",
-        ),
-        (
-            lambda r, x: plot_pairs(
-                MultiOrderInteraction(Mlp(4)).interactions(double(1, 4), target=1),
-                order=3,
+            lambda r, x: (
+                MultiOrderInteraction(Mlp(4))
+                .interactions(double(1, 4), target=1)
+                .plot_pairs(order=3)
             ),
             ValueError,
-            r"`order` must be one of \(0, 1, 2\), got 3",
+            r"`order` must be one of \[0, 1, 2\], got 3",
         ),
-        (lambda r, x: plot_pairs(r, names=["a"]), ValueError, "`names` must be 4 text"),
+        (lambda r, x: r.plot_pairs(names=["a"]), ValueError, "`names` must be 4 text"),
         (
-            lambda r, x: plot_pairs(r, singles=torch.ones(2, 4)),
+            lambda r, x: plot_pairs(x.new_ones(4, 4), singles=torch.ones(2, 4)),
             ValueError,
             r"`singles` must be of shape \(4,\), one value per player, got shape \(2,",
         ),
         (
-            lambda r, x: plot_pairs(r, singles=[1.0]),
+            lambda r, x: plot_pairs(x.new_ones(4, 4), singles=[1.0]),
             TypeError,
             "`singles` must be a te",
         ),
-        (lambda r, x: plot_network(r, k=0), ValueError, "`k` must be a positive integ"),
+        (lambda r, x: r.plot_network(k=0), ValueError, "`k` must be a positive integ"),
         (
-            lambda r, x: plot_network(r, layout="spring"),
+            lambda r, x: r.plot_network(layout="spring"),
             ValueError,
             "`layout` must be one of .*, got 'spring'",
         ),
         (
-            lambda r, x: plot_network(r, layout="image"),
+            lambda r, x: r.plot_network(layout="image"),
             ValueError,
             "`image` must be gi",
         ),
         (
             lambda r, x: plot_network(torch.ones(4, 4), image=x[0]),
             ValueError,
-            "`pairs` must be a result, which knows where its players are",
+            "`feature_mask` must be given with an image",
         ),
         (
-            lambda r, x: plot_network(r, image=x),
+            lambda r, x: r.plot_network(image=x),
             ValueError,
             r"`image` must be of shape \(channels, height, width\)",
         ),
         (
-            lambda r, x: plot_pairs_on_image(r, x[0, :, :3]),
+            lambda r, x: r.plot_pairs_on_image(x[0, :, :3]),
             ValueError,
             r"the one that was explained, of shape \(3, 4, 6\), got shape \(3, 3, 6\)",
         ),
         (
-            lambda r, x: plot_pairs_on_image(r, x[0], position=1),
+            lambda r, x: r.plot_pairs_on_image(x[0], position=1),
             ValueError,
             r"`position` must be an index in 0..0",
         ),
         (
-            lambda r, x: plot_pairs_on_image(r, x[0], players=[4]),
+            lambda r, x: r.plot_pairs_on_image(x[0], players=[4]),
             ValueError,
             r"`players` must be indices in 0..3, got \[4\]",
         ),
-        (lambda r, x: plot_pairs_on_image(r, x[0], k=0), ValueError, "`k` must be a p"),
+        (lambda r, x: r.plot_pairs_on_image(x[0], k=0), ValueError, "`k` must be a p"),
     ],
 )
 def test_bad_requests(on_image, call, error, message):
