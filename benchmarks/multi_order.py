@@ -25,8 +25,12 @@ from readings import naive_orders
 from trained_games import GAMES, digits_cnn
 
 from captum_interactions import MultiOrderInteraction
-from captum_interactions.estimators import CompletedTable
-from captum_interactions.estimators.strategy import sample_orders, sample_table
+from captum_interactions.estimators import (
+    TableEstimate,
+    evaluate,
+    order_plan,
+    table_plan,
+)
 from captum_interactions.functional import (
     context_variances,
     masks_to_codes,
@@ -131,12 +135,14 @@ def sampling(cache, repetitions):
                 total = 0.0
                 for seed in range(repetitions):
                     start = time.process_time()
-                    done = sample_table(
+                    done = evaluate(
+                        table_plan(
+                            n,
+                            budget,
+                            unbiased=unbiased,
+                            generator=torch.Generator().manual_seed(seed),
+                        ),
                         evaluate_table(table),
-                        n,
-                        budget,
-                        unbiased=unbiased,
-                        generator=torch.Generator().manual_seed(seed),
                     )
                     seconds += 0 if unbiased else time.process_time() - start
                     estimate = READINGS["orders"](done.table)
@@ -165,16 +171,11 @@ def pilot(cache, repetitions):
             for seed in range(repetitions):
                 for way in total:
                     generator = torch.Generator().manual_seed(seed)
-                    got = sample_orders(
-                        evaluate_table(table),
-                        n,
-                        pairs,
-                        orders,
-                        budget,
-                        sampling=way,
-                        generator=generator,
+                    plan = order_plan(
+                        n, pairs, orders, budget, sampling=way, generator=generator
                     )
-                    if isinstance(got, CompletedTable):
+                    got = evaluate(plan, evaluate_table(table))
+                    if isinstance(got, TableEstimate):
                         chosen += way == "auto"
                         every_order = multi_order_interaction(got.table)[orders]
                         mean = read_pairs(every_order, pairs)
@@ -199,12 +200,14 @@ def coverage(cache, repetitions):
         for unbiased in (False, True):
             hits = dict.fromkeys(READINGS, 0.0)
             for seed in range(repetitions):
-                done = sample_table(
+                done = evaluate(
+                    table_plan(
+                        n,
+                        budget,
+                        unbiased=unbiased,
+                        generator=torch.Generator().manual_seed(seed),
+                    ),
                     evaluate_table(table),
-                    n,
-                    budget,
-                    unbiased=unbiased,
-                    generator=torch.Generator().manual_seed(seed),
                 )
                 for key, reading in READINGS.items():
                     estimate, error = done.read(reading)

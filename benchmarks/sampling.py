@@ -18,7 +18,7 @@ import torch
 from captum.attr import KernelShap, ShapleyValueSampling
 from trained_games import GAMES, digits_cnn, random_and_or
 
-from captum_interactions.estimators.strategy import sample_table
+from captum_interactions.estimators import evaluate, table_plan
 from captum_interactions.functional import (
     masks_to_codes,
     resolve_pairs,
@@ -152,9 +152,8 @@ def compare(name, values, budget, repetitions):
 
     def ours(seed):
         generator = torch.Generator().manual_seed(seed)
-        done = sample_table(
-            lambda masks: values[masks_to_codes(masks)], n, budget, generator=generator
-        )
+        plan = table_plan(n, budget, generator=generator)
+        done = evaluate(plan, lambda masks: values[masks_to_codes(masks)])
         return [reading(done.table) for reading in READINGS.values()]
 
     truths = {index: reading(values) for index, reading in READINGS.items()}

@@ -16,12 +16,9 @@ import report
 import text_faithfulness
 import torch
 
-from captum_interactions.estimators import (
-    ExactContexts,
-    agglomerate,
-    plan_corner_pairs,
-    run_together,
-)
+from captum_interactions.estimators.agglomeration import agglomerate, grow_from_tables
+from captum_interactions.estimators.corner_pairs import plan_corner_pairs
+from captum_interactions.estimators.tree_contexts import ExactContexts
 from captum_interactions.functional import all_masks
 
 
@@ -51,7 +48,7 @@ def tree_brackets(table, n, criterion, beam):
     growth = agglomerate(
         range(n), tuple(pairwise(range(n))), ExactContexts(), criterion, beam=beam
     )
-    [tree] = run_together([growth], lambda asked: [table[codes] for codes in asked])
+    [tree] = grow_from_tables([growth], [table])
     return {merge.left | merge.right for merge in tree.merges}
 
 

@@ -91,8 +91,8 @@ CALLS = {
         reported, ci.InteractionTree, n_samples=2000
     ),
     "LearnedBaselineShapley, once fitted": fitted,
-    "TruncatedAndInteraction, max_order=2": partial(
-        reported, attr.TruncatedAndInteraction, max_order=2
+    "TruncatedAndInteraction, max_size=2": partial(
+        reported, attr.TruncatedAndInteraction, max_size=2
     ),
     "compare_baselines, two baselines": partial(
         rows,

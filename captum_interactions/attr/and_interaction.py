@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from captum_interactions._captum import log_usage
-from captum_interactions.attr.base import AbstractInteractionAttribution
-from captum_interactions.functional import (
-    moebius,
+from captum_interactions.attr.base import (
+    AbstractInteractionAttribution,
+    attribution_of,
+    estimate_of,
+    info_of,
 )
+from captum_interactions.games import Game
 from captum_interactions.results import AndInteractionResult
 
 __all__ = ["AndInteraction"]
 
 
 class AndInteraction(AbstractInteractionAttribution):
-    """AND interactions I(S) = Σ_{L⊆S} (−1)^{|S|−|L|} v(L) of all coalitions of players.
+    """AND interactions I(S) = Σ_{T⊆S} (−1)^{|S|−|T|} v(T) of all coalitions S.
 
     I(S) is the part of the output that appears only when all players of S are present.
-    All 2**n coalitions are evaluated, once each; every other index is read from them.
+    Every other index is read from the same evaluation.
 
     Args:
         forward_func: Model or callable to explain.
@@ -29,7 +32,6 @@ class AndInteraction(AbstractInteractionAttribution):
         Harsanyi (1963); Ren et al. (CVPR 2023), Eq. 1.
 
     Example:
-        >>> import torch
         >>> model = lambda x: x[:, 0] * x[:, 1] + x[:, 2]
         >>> x = torch.tensor([[2.0, 3.0, 5.0]])
         >>> AndInteraction(model).attribute(x).tolist()
@@ -38,40 +40,6 @@ class AndInteraction(AbstractInteractionAttribution):
         [[{0, 1} +6, {2} +5]]
     """
 
-    @log_usage(part_of_slo=True)
-    def attribute(
-        self,
-        inputs: Tensor | tuple[Tensor, ...],
-        baselines: Any = None,
-        target: Any = None,
-        additional_forward_args: Any = None,
-        feature_mask: Tensor | tuple[Tensor, ...] | None = None,
-        perturbations_per_eval: int | None = None,
-        show_progress: bool = False,
-    ) -> Tensor | tuple[Tensor, ...]:
-        """Exact Shapley values, each dividend shared equally by its players.
-
-        Arguments are those of :meth:`interactions`.
-
-        Returns:
-            Attributions shaped like the inputs, ``(batch, *outputs, *features)``, in
-            the units of the value function; a tuple if the inputs are one. Elements of
-            one player share its value.
-
-        Raises:
-            TypeError: As :class:`~captum_interactions.games.ModelGame`.
-            ValueError: As :class:`~captum_interactions.games.ModelGame`.
-        """
-        return self.interactions(
-            inputs,
-            baselines,
-            target,
-            additional_forward_args,
-            feature_mask,
-            perturbations_per_eval,
-            show_progress,
-        ).attributions()
-
     def interactions(
         self,
         inputs: Tensor | tuple[Tensor, ...],
@@ -79,8 +47,11 @@ class AndInteraction(AbstractInteractionAttribution):
         target: Any = None,
         additional_forward_args: Any = None,
         feature_mask: Tensor | tuple[Tensor, ...] | None = None,
+        n_samples: int | None = None,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
+        *,
+        generator: torch.Generator | None = None,
     ) -> AndInteractionResult:
         """AND interactions of all coalitions.
 
@@ -93,8 +64,13 @@ class AndInteraction(AbstractInteractionAttribution):
             target: Which output is explained.
             additional_forward_args: Further arguments of the forward function.
             feature_mask: Which input elements form a player.
-            perturbations_per_eval: Coalitions per forward pass; ``None`` finds it.
+            n_samples: Coalitions to evaluate per example; None evaluates all 2**n, once
+                each. With a budget all values are estimated, and standard errors are
+                reported; a small I(S) of a large S is then mostly error.
+            perturbations_per_eval: Coalitions per forward pass; None finds it.
             show_progress: Show a progress bar.
+            generator: Source of randomness with ``n_samples``; None starts one from
+                the global seed.
 
         Returns:
             The interactions and everything that can be read from them.
@@ -102,7 +78,7 @@ class AndInteraction(AbstractInteractionAttribution):
         Raises:
             TypeError: As :class:`~captum_interactions.games.ModelGame`.
             ValueError: As :class:`~captum_interactions.games.ModelGame`; beyond 24
-                players in particular.
+                players in particular. If ``n_samples`` is too small.
         """
         game = self._game(
             inputs,
@@ -113,8 +89,26 @@ class AndInteraction(AbstractInteractionAttribution):
             perturbations_per_eval,
             show_progress,
         )
-        table = game.table()
-        return AndInteractionResult(
-            info=self._info(game, inputs, table[..., 0], table[..., -1]),
-            dividends=moebius(table),
-        )
+        return self.read(game, n_samples, generator=generator)
+
+    attribute = attribution_of(
+        interactions, "Shapley values: each interaction shared equally by its players."
+    )
+
+    @classmethod
+    def read(
+        cls,
+        game: Game,
+        n_samples: int | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> AndInteractionResult:
+        """AND interactions of any game; options are those of :meth:`interactions`.
+
+        Example:
+            >>> from captum_interactions.games import TableGame
+            >>> AndInteraction.read(TableGame(torch.tensor([0.0, 1, 2, 5]))).top_k(1)
+            [[{1} +2]]
+        """
+        found = estimate_of(game, n_samples, generator=generator)
+        return AndInteractionResult(info_of(game, found.v_empty, found.v_full), found)

@@ -8,15 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from captum_interactions._captum import log_usage, progress_bar
+from captum_interactions._captum import progress_bar
 from captum_interactions._checks import bad_value
-from captum_interactions.attr.base import AbstractInteractionAttribution
+from captum_interactions.attr.base import (
+    AbstractInteractionAttribution,
+    attribution_of,
+    info_of,
+    with_batch,
+)
 from captum_interactions.functional.and_or_split import (
     Solver,
     and_or_split,
     check_split_options,
 )
-from captum_interactions.results.and_or import AndOrInteractionResult
+from captum_interactions.games import Game
+from captum_interactions.results import AndOrInteractionResult
 
 __all__ = ["AndOrInteraction"]
 
@@ -48,52 +54,6 @@ class AndOrInteraction(AbstractInteractionAttribution):
         >>> result.r_squared().item()
         1.0
     """
-
-    @log_usage(part_of_slo=True)
-    def attribute(
-        self,
-        inputs: Tensor | tuple[Tensor, ...],
-        baselines: Any = None,
-        target: Any = None,
-        additional_forward_args: Any = None,
-        feature_mask: Tensor | tuple[Tensor, ...] | None = None,
-        solver: Solver = "admm",
-        noise_bound: float = 0.0,
-        value_noise: float | None = None,
-        tolerance: float = 1e-4,
-        max_iterations: int | None = None,
-        weights: Tensor | None = None,
-        perturbations_per_eval: int | None = None,
-        show_progress: bool = False,
-    ) -> Tensor | tuple[Tensor, ...]:
-        """Shapley values, read from both parts (with a noise term, those of v + q).
-
-        Arguments are those of :meth:`interactions`.
-
-        Returns:
-            Attributions shaped like the inputs, ``(batch, *outputs, *features)``, in
-            the units of the value function; a tuple if the inputs are one. Elements of
-            one player share its value.
-
-        Raises:
-            TypeError: As :class:`~captum_interactions.games.ModelGame`.
-            ValueError: As :meth:`interactions`.
-        """
-        return self.interactions(
-            inputs,
-            baselines,
-            target,
-            additional_forward_args,
-            feature_mask,
-            solver,
-            noise_bound,
-            value_noise,
-            tolerance,
-            max_iterations,
-            weights,
-            perturbations_per_eval,
-            show_progress,
-        ).attributions()
 
     def interactions(
         self,
@@ -154,6 +114,40 @@ class AndOrInteraction(AbstractInteractionAttribution):
             perturbations_per_eval,
             show_progress,
         )
+        return self.read(
+            game,
+            solver,
+            noise_bound,
+            value_noise,
+            tolerance,
+            max_iterations,
+            weights,
+        )
+
+    attribute = attribution_of(
+        interactions,
+        "Shapley values, read from both parts (with a noise term, those of v + q).",
+    )
+
+    @classmethod
+    def read(
+        cls,
+        game: Game,
+        solver: Solver = "admm",
+        noise_bound: float = 0.0,
+        value_noise: float | None = None,
+        tolerance: float = 1e-4,
+        max_iterations: int | None = None,
+        weights: Tensor | None = None,
+    ) -> AndOrInteractionResult:
+        """AND-OR interactions of any game; options are those of :meth:`interactions`.
+
+        Example:
+            >>> from captum_interactions.games import TableGame
+            >>> found = AndOrInteraction.read(TableGame(torch.tensor([0.0, 1, 1, 1])))
+            >>> found.top_k(1)
+            [[(0 ∨ 1) +1]]
+        """
         check_split_options(
             game.n_players,
             solver,
@@ -164,9 +158,9 @@ class AndOrInteraction(AbstractInteractionAttribution):
         )
         if value_noise is not None and not value_noise >= 0:
             bad_value("value_noise", "at least 0", value_noise, "None estimates it")
-        table = game.table()
+        table = with_batch(game.table())
         v_empty, v_full = table[..., 0], table[..., -1]
-        with progress_bar(show_progress, "AND-OR split", 100) as bar:
+        with progress_bar(game.show_progress, "AND-OR split", 100) as bar:
             split = and_or_split(
                 table,
                 solver,
@@ -178,7 +172,7 @@ class AndOrInteraction(AbstractInteractionAttribution):
             )
         unit = torch.finfo(game.value_dtype).eps * table.abs().amax(-1)
         return AndOrInteractionResult(
-            info=self._info(game, inputs, v_empty, v_full),
+            info=info_of(game, v_empty, v_full),
             parts=torch.stack([split.and_values, split.or_values], dim=-2),
             noise=split.noise,
             norm=split.objective,

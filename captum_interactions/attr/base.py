@@ -3,27 +3,97 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from inspect import signature
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import torch
 from torch import Tensor
 
-from captum_interactions._captum import PerturbationAttribution, is_tuple
-from captum_interactions.games import ModelGame
-from captum_interactions.results.base import InteractionResult, ResultInfo
+from captum_interactions._captum import PerturbationAttribution, log_usage
+from captum_interactions._checks import check_positive_int
+from captum_interactions.estimators import (
+    Estimate,
+    Evaluations,
+    TableEstimate,
+    evaluate,
+    table_plan,
+)
+from captum_interactions.estimators.driver import Plan
+from captum_interactions.games import Game, ModelGame
+from captum_interactions.results import InteractionResult, ResultInfo
 
-__all__ = ["AbstractInteractionAttribution"]
+__all__ = [
+    "AbstractInteractionAttribution",
+    "attribution_of",
+    "estimate_of",
+    "info_of",
+    "counted",
+    "run",
+    "with_batch",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Attributions = Tensor | tuple[Tensor, ...]
+
+_SHARED_DOC = """{0}
+
+        Arguments are those of :meth:`interactions`.
+
+        Returns:
+            Attributions shaped like the inputs, ``(batch, *outputs, *features)``, in
+            the units of the value function; a tuple if the inputs are one. Elements of
+            one player share its value.
+
+        Raises:
+            TypeError: As :meth:`interactions`.
+            ValueError: As :meth:`interactions`.
+        """
+
+
+def attribution_of(
+    interactions: Callable[Concatenate[Any, P], InteractionResult], doc: str
+) -> Callable[Concatenate[Any, P], Attributions]:
+    """Derive ``attribute`` from ``interactions``: same arguments, same order.
+
+    Args:
+        interactions: The verb that a class writes.
+        doc: What each element of the inputs gets, in a sentence.
+
+    Returns:
+        A method, decorated with Captum's ``log_usage``, which NoiseTunnel relies on.
+    """
+
+    def attribute(self: Any, *args: P.args, **kwargs: P.kwargs) -> Attributions:
+        return interactions(self, *args, **kwargs).attributions()
+
+    written = signature(interactions)
+    attribute.__signature__ = written.replace(  # type: ignore[attr-defined]
+        return_annotation="Tensor | tuple[Tensor, ...]"
+    )
+    attribute.__doc__ = _SHARED_DOC.format(doc)
+    attribute.__module__ = interactions.__module__
+    owner = interactions.__qualname__.rpartition(".")[0]
+    attribute.__qualname__ = f"{owner}.attribute"
+    logged: Callable[Concatenate[Any, P], Attributions] = log_usage(part_of_slo=True)(
+        attribute
+    )
+    return logged
 
 
 class AbstractInteractionAttribution(PerturbationAttribution, ABC):
     """Captum attribution that reads a game played by the model.
 
-    A concrete class is final and has two verbs with the same arguments:
+    A concrete class is final: a signature, a plan and a reading.
 
-    * ``interactions`` returns a result object;
-    * ``attribute`` returns ``result.attributions()``, shaped like the inputs. It is
-      decorated with Captum's ``log_usage``, which NoiseTunnel relies on.
+    * ``interactions`` has the one written signature, builds the game of Captum's
+      arguments and returns what :meth:`read` makes of it;
+    * ``attribute = attribution_of(interactions, …)`` takes the same arguments and
+      returns ``result.attributions()``, shaped like the inputs;
+    * ``read(game, …)`` is the same on any game: a table, a prompt, your own.
 
-    Both read ``self.forward_func`` at call time, so a shallow copy whose
+    Both verbs read ``self.forward_func`` at call time, so a shallow copy whose
     ``forward_func`` is replaced explains the new function.
 
     The arguments they share are Captum's and are documented by
@@ -36,6 +106,11 @@ class AbstractInteractionAttribution(PerturbationAttribution, ABC):
     @abstractmethod
     def interactions(self, *args: Any, **kwargs: Any) -> InteractionResult:
         """Return the result object; concrete classes have an explicit signature."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, game: Game, *args: Any, **kwargs: Any) -> InteractionResult:
+        """Return the result of any game; concrete classes name their options."""
 
     def attribute_future(self, *args: Any, **kwargs: Any) -> Any:
         """Not offered: evaluation is batched, not asynchronous."""
@@ -65,19 +140,64 @@ class AbstractInteractionAttribution(PerturbationAttribution, ABC):
             name=self.get_name(),
         )
 
-    @staticmethod
-    def _info(
-        game: ModelGame,
-        inputs: Tensor | tuple[Tensor, ...],
-        v_empty: Tensor,
-        v_full: Tensor,
-    ) -> ResultInfo:
-        """Collect what every result carries besides its own values."""
-        return ResultInfo(
-            players=game.players,
-            n_evaluations=game.n_evaluations,
-            v_empty=v_empty,
-            v_full=v_full,
-            dtype=game.reading_dtype,
-            tuple_inputs=is_tuple(inputs),
-        )
+
+def estimate_of(
+    game: Game,
+    n_samples: int | None,
+    *,
+    unbiased: bool = False,
+    generator: torch.Generator | None = None,
+) -> Estimate:
+    """Evaluate a game, on all coalitions or within a budget.
+
+    Args:
+        game: Any game.
+        n_samples: Coalitions per example; None evaluates all 2**n.
+        unbiased: See :func:`~captum_interactions.estimators.table_plan`.
+        generator: Source of randomness of a budget.
+
+    Raises:
+        TypeError: If ``n_samples`` is not an integer.
+        ValueError: If there are too many players, or the budget is too small.
+    """
+    if n_samples is None:
+        return TableEstimate(with_batch(game.table()))
+    check_positive_int("n_samples", n_samples, "None evaluates all coalitions")
+    plan = table_plan(game.n_players, n_samples, unbiased=unbiased, generator=generator)
+    return run(plan, game, n_samples)
+
+
+def run(plan: Plan[T], game: Game, budget: int) -> T:
+    """Run a plan on a game, with one progress bar over all its rounds."""
+    result, _ = counted(plan, game, budget)
+    return result
+
+
+def counted(plan: Plan[T], game: Game, budget: int) -> tuple[T, int]:
+    """Run a plan; also return how many distinct coalitions each example took."""
+    asked = Evaluations(lambda masks: with_batch(game(masks)))
+    shown, game.show_progress = game.show_progress, False
+    try:
+        result = evaluate(plan, asked, budget, show_progress=shown, name=game.name)
+    finally:
+        game.show_progress = shown
+    return result, asked.n_evaluations
+
+
+def with_batch(
+    values: Tensor,  # (batch, *outputs, C), or (C,)
+) -> Tensor:
+    """Return values with a batch axis, of one example if they have none."""
+    return values.unsqueeze(0) if values.dim() == 1 else values
+
+
+def info_of(game: Game, v_empty: Tensor, v_full: Tensor) -> ResultInfo:
+    """Collect what every result carries besides its own values."""
+    return ResultInfo(
+        players=game.players,
+        n_evaluations=game.n_evaluations,
+        v_empty=v_empty,
+        v_full=v_full,
+        dtype=game.reading_dtype,
+        tuple_inputs=game.tuple_inputs,
+    )

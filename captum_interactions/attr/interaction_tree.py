@@ -9,21 +9,34 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from captum_interactions._captum import log_usage
 from captum_interactions._checks import (
     bad_value,
     check_enumerable,
     check_positive_int,
 )
 from captum_interactions._random import own_generator
-from captum_interactions.attr._tree_growth import (
-    grow_exact,
-    grow_sampled,
-    plan_forest,
+from captum_interactions.attr.base import (
+    AbstractInteractionAttribution,
+    attribution_of,
+    counted,
+    info_of,
+    with_batch,
 )
-from captum_interactions.attr.base import AbstractInteractionAttribution
-from captum_interactions.estimators.agglomeration import Criterion, check_criterion
-from captum_interactions.results.tree import InteractionTreeResult, collect_trees
+from captum_interactions.estimators.agglomeration import (
+    Criterion,
+    Tolerance,
+    check_criterion,
+)
+from captum_interactions.estimators.forest import (
+    Forest,
+    exact_forest,
+    forest_plan,
+    graphs_of,
+)
+from captum_interactions.games import Game
+from captum_interactions.players import Players
+from captum_interactions.results import InteractionTreeResult
+from captum_interactions.results.tree import collect_trees
 
 __all__ = ["MAX_TREE_PLAYERS", "InteractionTree"]
 
@@ -31,6 +44,10 @@ __all__ = ["MAX_TREE_PLAYERS", "InteractionTree"]
 MAX_TREE_PLAYERS = 14
 # Codes of coalitions are 64-bit integers.
 _MOST_PLAYERS = 62
+# What counts as rounding follows the dtype in which the model answers: float32 values
+# carry about 1e-7 of their size, and batches of different size round differently.
+_TOLERANCES = {torch.float64: Tolerance()}
+_COARSE = Tolerance(figure=1e-6, value=1e-6, tie=1e-6)
 
 
 class InteractionTree(AbstractInteractionAttribution):
@@ -55,48 +72,6 @@ class InteractionTree(AbstractInteractionAttribution):
         "(('0','1')'+1',('2','3')'-2')'+0';"
     """
 
-    @log_usage(part_of_slo=True)
-    def attribute(
-        self,
-        inputs: Tensor | tuple[Tensor, ...],
-        baselines: Any = None,
-        target: Any = None,
-        additional_forward_args: Any = None,
-        feature_mask: Tensor | tuple[Tensor, ...] | None = None,
-        neighbors: Sequence[tuple[int, int]] | None = None,
-        criterion: Criterion = "r",
-        n_samples: int | None = None,
-        perturbations_per_eval: int | None = None,
-        show_progress: bool = False,
-        *,
-        generator: torch.Generator | None = None,
-    ) -> Tensor | tuple[Tensor, ...]:
-        """Shapley values of the leaves.
-
-        Arguments are those of :meth:`interactions`.
-
-        Returns:
-            Attributions shaped like the inputs, ``(batch, *outputs, *features)``, in
-            the units of the value function; a tuple if the inputs are one.
-
-        Raises:
-            TypeError: As :meth:`interactions`.
-            ValueError: As :meth:`interactions`.
-        """
-        return self.interactions(
-            inputs,
-            baselines,
-            target,
-            additional_forward_args,
-            feature_mask,
-            neighbors,
-            criterion,
-            n_samples,
-            perturbations_per_eval,
-            show_progress,
-            generator=generator,
-        ).attributions()
-
     def interactions(
         self,
         inputs: Tensor | tuple[Tensor, ...],
@@ -104,7 +79,7 @@ class InteractionTree(AbstractInteractionAttribution):
         target: Any = None,
         additional_forward_args: Any = None,
         feature_mask: Tensor | tuple[Tensor, ...] | None = None,
-        neighbors: Sequence[tuple[int, int]] | None = None,
+        neighbors: Sequence[Sequence[int]] | Tensor | None = None,
         criterion: Criterion = "r",
         n_samples: int | None = None,
         perturbations_per_eval: int | None = None,
@@ -159,18 +134,76 @@ class InteractionTree(AbstractInteractionAttribution):
             perturbations_per_eval,
             show_progress,
         )
+        return self.read(
+            game,
+            neighbors,
+            criterion,
+            n_samples,
+            generator=generator,
+        )
+
+    attribute = attribution_of(interactions, "Shapley values of the leaves.")
+
+    @classmethod
+    def read(
+        cls,
+        game: Game,
+        neighbors: Sequence[Sequence[int]] | Tensor | None = None,
+        criterion: Criterion = "r",
+        n_samples: int | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> InteractionTreeResult:
+        """The tree of any game; options are those of :meth:`interactions`.
+
+        Example:
+            >>> from captum_interactions.games import TableGame
+            >>> found = InteractionTree.read(TableGame(torch.tensor([0.0, 1, 2, 5])))
+            >>> found.roots[0].span
+            (0, 1)
+        """
         check_criterion(criterion)
         exact = _check_budget(game.n_players, n_samples)
-        plan = plan_forest(game, neighbors, criterion)
+        present = _present(game.players, game.batch_size)
+        graphs = graphs_of(game.n_players, present, neighbors, criterion)
         if exact:
-            forest = grow_exact(game, plan)
-        else:
-            assert n_samples is not None
-            source = own_generator(generator)
-            forest = grow_sampled(game, plan, n_samples, source)
-        info = self._info(game, inputs, forest.v_empty, forest.v_full)
-        info = replace(info, n_evaluations=forest.n_evaluations)
-        return collect_trees(info, criterion, forest.trees)
+            table = with_batch(game.table())
+            forest = exact_forest(graphs, table, _tolerance(game))
+            return _collected(game, criterion, forest, table.shape[-1])
+        assert n_samples is not None
+        source = own_generator(generator)
+        plan = forest_plan(graphs, n_samples, lambda: _tolerance(game), source)
+        forest, n_evaluations = counted(plan, game, n_samples)
+        return _collected(game, criterion, forest, n_evaluations)
+
+
+def _tolerance(game: Game) -> Tolerance:
+    """What the dtype in which the game has answered leaves open."""
+    return _TOLERANCES.get(game.value_dtype, _COARSE)
+
+
+def _collected(
+    game: Game, criterion: Criterion, forest: Forest, n_evaluations: int
+) -> InteractionTreeResult:
+    info = info_of(game, forest.v_empty, forest.v_full)
+    info = replace(info, n_evaluations=n_evaluations)
+    return collect_trees(info, criterion, forest.trees)
+
+
+def _present(players: Players, batch_size: int) -> list[tuple[int, ...]]:
+    """Return the players that own any input element, example by example."""
+    if not players.per_example:
+        return [tuple(range(len(players)))] * batch_size
+    return [
+        tuple(
+            torch.cat(
+                [mask[min(b, len(mask) - 1)].flatten().cpu() for mask in players.masks]
+            )
+            .unique()
+            .tolist()
+        )
+        for b in range(batch_size)
+    ]
 
 
 def _check_budget(n_players: int, n_samples: int | None) -> bool:

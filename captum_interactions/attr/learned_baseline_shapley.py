@@ -8,9 +8,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from captum_interactions._captum import format_output, log_usage
+from captum_interactions._captum import format_output
 from captum_interactions._checks import bad_type
-from captum_interactions.attr.base import AbstractInteractionAttribution
+from captum_interactions.attr.and_interaction import AndInteraction
+from captum_interactions.attr.base import (
+    AbstractInteractionAttribution,
+    attribution_of,
+)
 from captum_interactions.baselines._fitting import BaselineFit, FittedBaselines
 from captum_interactions.baselines._settings import (
     Objective,
@@ -19,7 +23,7 @@ from captum_interactions.baselines._settings import (
 )
 from captum_interactions.baselines.examples import open_examples
 from captum_interactions.baselines.order_profile import OrderProfile
-from captum_interactions.functional import moebius
+from captum_interactions.games import Game
 from captum_interactions.games.arguments import warn_if_training
 from captum_interactions.results import AndInteractionResult
 
@@ -222,41 +226,6 @@ class LearnedBaselineShapley(AbstractInteractionAttribution):
         )
         return self
 
-    @log_usage(part_of_slo=True)
-    def attribute(
-        self,
-        inputs: Tensor | tuple[Tensor, ...],
-        baselines: Any = None,
-        target: Any = None,
-        additional_forward_args: Any = None,
-        feature_mask: Tensor | tuple[Tensor, ...] | None = None,
-        perturbations_per_eval: int | None = None,
-        show_progress: bool = False,
-    ) -> Tensor | tuple[Tensor, ...]:
-        """Exact Shapley values with the learned baselines.
-
-        Arguments are those of :meth:`interactions`.
-
-        Returns:
-            Attributions shaped like the inputs, ``(batch, *outputs, *features)``, in
-            the units of the value function; a tuple if the inputs are one. Elements of
-            one player share its value.
-
-        Raises:
-            TypeError: As :class:`~captum_interactions.games.ModelGame`.
-            ValueError: If nothing has been fitted and no baselines are given; else as
-                :class:`~captum_interactions.games.ModelGame`.
-        """
-        return self.interactions(
-            inputs,
-            baselines,
-            target,
-            additional_forward_args,
-            feature_mask,
-            perturbations_per_eval,
-            show_progress,
-        ).attributions()
-
     def interactions(
         self,
         inputs: Tensor | tuple[Tensor, ...],
@@ -301,11 +270,16 @@ class LearnedBaselineShapley(AbstractInteractionAttribution):
             perturbations_per_eval,
             show_progress,
         )
-        table = game.table()
-        return AndInteractionResult(
-            info=self._info(game, inputs, table[..., 0], table[..., -1]),
-            dividends=moebius(table),
-        )
+        return self.read(game)
+
+    attribute = attribution_of(
+        interactions, "Exact Shapley values with the learned baselines."
+    )
+
+    @classmethod
+    def read(cls, game: Game) -> AndInteractionResult:
+        """AND interactions of any game, which has baselines of its own."""
+        return AndInteraction.read(game)
 
     def _require_fit(self) -> FittedBaselines:
         if self._fitted is None:

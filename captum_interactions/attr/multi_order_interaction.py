@@ -8,25 +8,19 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from captum_interactions._captum import log_usage, progress_bar
 from captum_interactions._checks import bad_value, check_positive_int
-from captum_interactions.attr.base import AbstractInteractionAttribution
-from captum_interactions.estimators import CompletedTable, PairEstimate
-from captum_interactions.estimators.contexts import Evaluate
-from captum_interactions.estimators.strategy import Sampling, sample_orders
-from captum_interactions.functional import (
-    matrices_from_pairs,
-    multi_order_interaction,
-    multi_order_shapley,
-    order_utility,
-    read_pairs,
-    resolve_orders,
-    resolve_pairs,
-    shapley_values,
+from captum_interactions.attr.base import (
+    AbstractInteractionAttribution,
+    attribution_of,
+    estimate_of,
+    info_of,
+    run,
 )
-from captum_interactions.games import ModelGame
-from captum_interactions.results.base import ResultInfo
-from captum_interactions.results.multi_order import MultiOrderInteractionResult
+from captum_interactions.estimators import Estimate, order_plan
+from captum_interactions.estimators.plans import Sampling
+from captum_interactions.functional import resolve_orders, resolve_pairs
+from captum_interactions.games import Game
+from captum_interactions.results import MultiOrderInteractionResult
 
 __all__ = ["MultiOrderInteraction"]
 
@@ -56,54 +50,6 @@ class MultiOrderInteraction(AbstractInteractionAttribution):
         >>> MultiOrderInteraction(model).interactions(x).values[0, :, 0, 1].tolist()
         [0.0, 6.0]
     """
-
-    @log_usage(part_of_slo=True)
-    def attribute(
-        self,
-        inputs: Tensor | tuple[Tensor, ...],
-        baselines: Any = None,
-        target: Any = None,
-        additional_forward_args: Any = None,
-        feature_mask: Tensor | tuple[Tensor, ...] | None = None,
-        orders: Orders | None = None,
-        n_samples: int | None = None,
-        perturbations_per_eval: int | None = None,
-        show_progress: bool = False,
-        *,
-        unbiased: bool = False,
-        generator: torch.Generator | None = None,
-    ) -> Tensor | tuple[Tensor, ...]:
-        """The part of the Shapley value that the chosen orders contribute.
-
-        Arguments are those of :meth:`interactions`, with all pairs.
-
-        Returns:
-            Attributions shaped like the inputs, ``(batch, *outputs, *features)``, in
-            the units of the value function; a tuple if the inputs are one. With
-            ``orders=None`` they are the Shapley values; otherwise the sum over the
-            chosen m of (n−1−m)/n · mean_j I^(m)(i,j), which leaves out the players'
-            solo effects v({i}) − v(∅). Elements of one player share its value.
-
-        Raises:
-            TypeError: As :meth:`interactions`.
-            ValueError: As :meth:`interactions`.
-        """
-        return self.interactions(
-            inputs,
-            baselines,
-            target,
-            additional_forward_args,
-            feature_mask,
-            orders,
-            None,
-            n_samples,
-            perturbations_per_eval,
-            show_progress,
-            # Attributions need values that all pairs share.
-            sampling="reuse",
-            unbiased=unbiased,
-            generator=generator,
-        ).attributions()
 
     def interactions(
         self,
@@ -163,25 +109,59 @@ class MultiOrderInteraction(AbstractInteractionAttribution):
             additional_forward_args,
             feature_mask,
             perturbations_per_eval,
-            show_progress and n_samples is None,
+            show_progress,
         )
+        return self.read(
+            game,
+            orders,
+            pairs,
+            n_samples,
+            sampling=sampling,
+            unbiased=unbiased,
+            generator=generator,
+        )
+
+    attribute = attribution_of(
+        interactions,
+        """The part of the Shapley value that the chosen orders contribute.
+
+        With ``orders=None`` these are the Shapley values; otherwise the sum over the
+        chosen m of (n-1-m)/n · mean_j I^(m)(i,j), which leaves out the players' solo
+        effects v({i}) - v(∅). All pairs are needed, and values that they share.""",
+    )
+
+    @classmethod
+    def read(
+        cls,
+        game: Game,
+        orders: Orders | None = None,
+        pairs: Pairs | None = None,
+        n_samples: int | None = None,
+        *,
+        sampling: Sampling = "auto",
+        unbiased: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> MultiOrderInteractionResult:
+        """Multi-order interactions of any game, with the options of the verbs.
+
+        Example:
+            >>> from captum_interactions.games import TableGame
+            >>> game = TableGame(torch.tensor([0.0, 1, 2, 5]))
+            >>> MultiOrderInteraction.read(game).at_order(0)[0, 0, 1].item()
+            2.0
+        """
         n = game.n_players
-        sizes = resolve_orders(orders, n)
-        chosen = resolve_pairs(pairs, n)
+        sizes, chosen = resolve_orders(orders, n), resolve_pairs(pairs, n)
         if sampling not in get_args(Sampling):
             bad_value(
                 "sampling", f"one of {get_args(Sampling)}", repr(sampling), "pick one"
             )
+        found: Estimate
         if n_samples is None:
-            table = game.table()
-            info = self._info(game, inputs, table[..., 0], table[..., -1])
-            exact = table.new_zeros(0, *table.shape)
-            return _from_table(info, table, exact, sizes, chosen, orders is None)
-        check_positive_int("n_samples", n_samples, "None evaluates all coalitions")
-        ends = torch.tensor([[False] * n, [True] * n])
-        with progress_bar(show_progress, self.get_name(), n_samples) as bar:
-            sampled = sample_orders(
-                _counted(game, bar),
+            found = estimate_of(game, None)
+        else:
+            check_positive_int("n_samples", n_samples, "None evaluates all coalitions")
+            plan = order_plan(
                 n,
                 chosen,
                 sizes,
@@ -190,88 +170,6 @@ class MultiOrderInteraction(AbstractInteractionAttribution):
                 unbiased=unbiased,
                 generator=generator,
             )
-            bar.total = game.n_evaluations  # duplicates were not evaluated
-            bar.update(0)
-        if isinstance(sampled, CompletedTable):
-            table = sampled.table
-            info = self._info(game, inputs, table[..., 0], table[..., -1])
-            return _from_table(
-                info, table, sampled.errors, sizes, chosen, orders is None
-            )
-        v_empty, v_full = game(ends).unbind(-1)
-        info = self._info(game, inputs, v_empty, v_full)
-        return _from_pairs(info, sampled, sizes, chosen)
-
-
-def _counted(game: ModelGame, bar: Any) -> Evaluate:
-    """The game, with one progress bar over all its calls."""
-
-    def evaluate(masks: Tensor) -> Tensor:
-        values = game(masks)
-        bar.update(len(masks))
-        return values
-
-    return evaluate
-
-
-def _from_table(
-    info: ResultInfo,
-    table: Tensor,
-    errors: Tensor,
-    orders: list[int],
-    pairs: list[tuple[int, int]],
-    all_orders: bool,
-) -> MultiOrderInteractionResult:
-    n = len(info.players)
-    whole = len(pairs) == n * (n - 1) // 2
-    done = CompletedTable(table, errors)
-
-    def matrices(values: Tensor) -> Tensor:
-        interactions = multi_order_interaction(values)[..., orders, :, :]
-        return matrices_from_pairs(read_pairs(interactions, pairs), pairs, n)
-
-    def contributions(values: Tensor) -> Tensor:
-        if all_orders:
-            return shapley_values(values)
-        interactions = multi_order_interaction(values)[..., orders, :, :]
-        return order_utility(interactions, orders).sum((-3, -1))
-
-    def singles(values: Tensor) -> Tensor:
-        by_order = multi_order_shapley(values)
-        return by_order if all_orders else by_order[..., orders, :]
-
-    pairwise, error = done.read(matrices)
-    own, own_error = done.read(contributions)
-    exact = len(errors) == 0
-    return MultiOrderInteractionResult(
-        info=info,
-        orders=tuple(orders),
-        pairs=tuple(pairs),
-        interactions=pairwise,
-        contributions=own if whole else None,
-        by_order=singles(table) if whole else None,
-        interaction_errors=None if exact else error,
-        contribution_errors=None if exact or not whole else own_error,
-        table=table if exact else None,
-    )
-
-
-def _from_pairs(
-    info: ResultInfo,
-    sampled: PairEstimate,
-    orders: list[int],
-    pairs: list[tuple[int, int]],
-) -> MultiOrderInteractionResult:
-    n = len(info.players)
-    return MultiOrderInteractionResult(
-        info=info,
-        orders=tuple(orders),
-        pairs=tuple(pairs),
-        interactions=matrices_from_pairs(sampled.mean, pairs, n),
-        contributions=None,
-        by_order=None,
-        interaction_errors=matrices_from_pairs(sampled.std_error, pairs, n),
-        contribution_errors=None,
-        absolute=matrices_from_pairs(sampled.mean_absolute, pairs, n),
-        contexts=tuple(sampled.contexts.tolist()),
-    )
+            found = run(plan, game, n_samples)
+        info = info_of(game, found.v_empty, found.v_full)
+        return MultiOrderInteractionResult(info, found, tuple(sizes), tuple(chosen))

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from captum_interactions._captum import log_usage
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions._random import own_generator
-from captum_interactions.attr.base import AbstractInteractionAttribution
-from captum_interactions.estimators import (
-    BlockEstimates,
+from captum_interactions.attr.base import (
+    AbstractInteractionAttribution,
+    attribution_of,
+    info_of,
+    run,
+    with_batch,
+)
+from captum_interactions.estimators.block_partitions import (
+    BlockReading,
     block_codes,
-    plan_coalition,
     read_blocks,
 )
-from captum_interactions.functional import (
-    coalition_values,
-    run_codes,
-    shapley_values,
+from captum_interactions.estimators.block_values import (
+    BlockValues,
+    block_plan,
+    exact_blocks,
 )
 from captum_interactions.functional.multivariate import (
     Partitions,
@@ -29,9 +33,9 @@ from captum_interactions.functional.multivariate import (
     check_partitions,
 )
 from captum_interactions.functional.partitions import check_partitioned
-from captum_interactions.games import ModelGame
+from captum_interactions.games import Game
 from captum_interactions.players import Players
-from captum_interactions.results.multivariate import MultivariateInteractionResult
+from captum_interactions.results import MultivariateInteractionResult
 
 __all__ = ["MultivariateInteraction"]
 
@@ -62,52 +66,6 @@ class MultivariateInteraction(AbstractInteractionAttribution):
         >>> result.max_partition()
         ([0 1] +1 (inside +1), [2] +0 (inside +0), [3] +0 (inside +0))
     """
-
-    @log_usage(part_of_slo=True)
-    def attribute(
-        self,
-        inputs: Tensor | tuple[Tensor, ...],
-        baselines: Any = None,
-        target: Any = None,
-        additional_forward_args: Any = None,
-        feature_mask: Tensor | tuple[Tensor, ...] | None = None,
-        coalition: Sequence[int | str] | None = None,
-        partitions: Partitions = "contiguous",
-        n_samples: int | None = None,
-        method: Method | None = None,
-        perturbations_per_eval: int | None = None,
-        show_progress: bool = False,
-        *,
-        generator: torch.Generator | None = None,
-    ) -> Tensor | tuple[Tensor, ...]:
-        """What each player contributes as a member of the coalition.
-
-        Arguments are those of :meth:`interactions`.
-
-        Returns:
-            Attributions shaped like the inputs, ``(batch, *outputs, *features)``, in
-            the units of the value function; a tuple if the inputs are one. They are
-            Owen values, which share φ_A(A) among the members of A, and 0 elsewhere;
-            Shapley values if the coalition is everyone.
-
-        Raises:
-            TypeError: As :meth:`interactions`.
-            ValueError: As :meth:`interactions`.
-        """
-        return self.interactions(
-            inputs,
-            baselines,
-            target,
-            additional_forward_args,
-            feature_mask,
-            coalition,
-            partitions,
-            n_samples,
-            method,
-            perturbations_per_eval,
-            show_progress,
-            generator=generator,
-        ).attributions()
 
     def interactions(
         self,
@@ -174,69 +132,86 @@ class MultivariateInteraction(AbstractInteractionAttribution):
             perturbations_per_eval,
             show_progress,
         )
+        return self.read(
+            game, coalition, partitions, n_samples, method, generator=generator
+        )
+
+    attribute = attribution_of(
+        interactions,
+        """What each player contributes as a member of the coalition.
+
+        These are Owen values, which share φ_A(A) among the members of A, and 0
+        elsewhere; Shapley values if the coalition is everyone.""",
+    )
+
+    @classmethod
+    def read(
+        cls,
+        game: Game,
+        coalition: Sequence[int | str] | None = None,
+        partitions: Partitions = "contiguous",
+        n_samples: int | None = None,
+        method: Method | None = None,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> MultivariateInteractionResult:
+        """B([A]) and T([A]) of any game; options are those of :meth:`interactions`.
+
+        Example:
+            >>> from captum_interactions.games import TableGame
+            >>> game = TableGame(torch.tensor([0.0, 1, 2, 5]))
+            >>> MultivariateInteraction.read(game).values.item()
+            2.0
+        """
         members = _members(coalition, game.players)
         learned = _check_options(members, partitions, n_samples, method)
         generator = own_generator(generator)
+        every = partitions == "all"
         if n_samples is None or n_samples >= 1 << game.n_players:
-            found = _exact(game, members, partitions == "all")
+            found = exact_blocks(with_batch(game.table()), members, every)
         else:
-            found = _sampled(game, members, n_samples, partitions == "all", generator)
+            plan = block_plan(game.n_players, members, n_samples, every, generator)
+            found = run(plan, game, n_samples)
         # A sum over m blocks is as good as the values the model answers with.
         unit = 4 * len(members) * torch.finfo(game.value_dtype).eps
         rounding = unit * torch.maximum(found.v_empty.abs(), found.v_full.abs())
         reading = read_blocks(
             found.values, found.codes, partitions, learned, generator, rounding
         )
-        optima = (reading.largest, reading.smallest)
-        labels = torch.stack([best.labels for best in optima], dim=-2)
-        at = _positions(block_codes(labels), found.codes)
-        values = found.values.unsqueeze(-2).expand(*labels.shape[:-1], -1)
-        return MultivariateInteractionResult(
-            info=self._info(game, inputs, found.v_empty, found.v_full),
-            coalition=members,
-            partitions=partitions,
-            interaction=reading.b,
-            extremes=torch.stack([best.value for best in optima], dim=-1),
-            labels=labels,
-            block_values=values.gather(-1, at),
-            singles=reading.singles,
-            shares=found.shares,
-            errors=found.errors(
-                reading.whole_weights.expand_as(reading.largest_weights),
-                reading.largest_weights,
-                reading.smallest_weights,
-                reading.largest_weights - reading.smallest_weights,
-            ),
-            share_errors=found.share_errors,
-            block_errors=found.block_errors(at),
-            probabilities=reading.probabilities,
-        )
+        return _result(game, members, partitions, found, reading)
 
 
-class _Found(NamedTuple):
-    """Values of the blocks of A, exact or estimated."""
-
-    codes: Tensor  # (blocks,)
-    values: Tensor  # (*lead, blocks)
-    shares: Tensor  # (*lead, m)
-    v_empty: Tensor
-    v_full: Tensor
-    estimates: BlockEstimates | None
-    share_errors: Tensor | None = None  # (*lead, m)
-
-    def block_errors(self, at: Tensor) -> Tensor | None:
-        """Standard errors of φ_A of blocks at positions, of their shape."""
-        if self.estimates is None or self.estimates.enumerated:
-            return None
-        marginals = self.estimates.marginals
-        each = marginals.std(-2) / marginals.shape[-2] ** 0.5
-        return each.unsqueeze(-2).expand(*at.shape[:-1], -1).gather(-1, at)
-
-    def errors(self, *coefficients: Tensor) -> Tensor | None:
-        if self.estimates is None or self.estimates.enumerated:
-            return None
-        errors = [self.estimates.std_error(c) for c in coefficients]
-        return torch.stack(errors, dim=-1)
+def _result(
+    game: Game,
+    members: tuple[int, ...],
+    partitions: Partitions,
+    found: BlockValues,
+    reading: BlockReading,
+) -> MultivariateInteractionResult:
+    optima = (reading.largest, reading.smallest)
+    labels = torch.stack([best.labels for best in optima], dim=-2)
+    at = _positions(block_codes(labels), found.codes)
+    values = found.values.unsqueeze(-2).expand(*labels.shape[:-1], -1)
+    return MultivariateInteractionResult(
+        info=info_of(game, found.v_empty, found.v_full),
+        coalition=members,
+        partitions=partitions,
+        interaction=reading.b,
+        extremes=torch.stack([best.value for best in optima], dim=-1),
+        labels=labels,
+        block_values=values.gather(-1, at),
+        singles=reading.singles,
+        shares=found.shares,
+        errors=found.errors(
+            reading.whole_weights.expand_as(reading.largest_weights),
+            reading.largest_weights,
+            reading.smallest_weights,
+            reading.largest_weights - reading.smallest_weights,
+        ),
+        share_errors=found.share_errors,
+        block_errors=found.block_errors(at),
+        probabilities=reading.probabilities,
+    )
 
 
 def _members(
@@ -276,56 +251,6 @@ def _check_options(
             "learning decides boundaries between neighbors",
         )
     return method == "learned"
-
-
-def _exact(game: ModelGame, members: tuple[int, ...], every_block: bool) -> _Found:
-    table = game.table()
-    values = coalition_values(table, members)
-    m = len(members)
-    if every_block:
-        codes = torch.arange(1, 1 << m, device=table.device)
-    else:
-        runs = run_codes(m, table.device)
-        codes = runs[torch.ones_like(runs, dtype=torch.bool).triu()]
-    return _Found(
-        codes=codes,
-        values=values[..., codes],
-        shares=shapley_values(values),
-        v_empty=table[..., 0],
-        v_full=table[..., -1],
-        estimates=None,
-    )
-
-
-def _sampled(
-    game: ModelGame,
-    members: tuple[int, ...],
-    budget: int,
-    every_block: bool,
-    generator: torch.Generator | None,
-) -> _Found:
-    plan = plan_coalition(game.n_players, members, budget, every_block, generator)
-    values = game(plan.masks)
-    estimates = plan.read(values)
-    blocks = estimates.values
-    shares = estimates.shares
-    errors: Tensor | None = estimates.share_errors
-    if every_block:  # the game φ_A is estimated as a whole, so it can be shared out
-        nothing = torch.zeros_like(estimates.marginals[..., :1])
-        each = shapley_values(torch.cat([nothing, estimates.marginals], dim=-1))
-        shares = torch.einsum("...km,k->...m", each, estimates.weights)
-        errors = each.std(-2) / each.shape[-2] ** 0.5
-    if estimates.enumerated and (every_block or len(members) == 1):
-        errors = None
-    return _Found(
-        codes=plan.block_codes.to(values.device),
-        values=blocks,
-        shares=shares,
-        v_empty=values[..., 1],
-        v_full=values[..., 0],
-        estimates=estimates,
-        share_errors=errors,
-    )
 
 
 def _positions(wanted: Tensor, codes: Tensor) -> Tensor:

@@ -7,32 +7,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from captum_interactions._captum import log_usage
 from captum_interactions._checks import (
     MAX_EXACT_PLAYERS,
     bad_value,
     check_positive_int,
 )
-from captum_interactions.attr.base import AbstractInteractionAttribution
+from captum_interactions.attr.base import (
+    AbstractInteractionAttribution,
+    attribution_of,
+    info_of,
+    run,
+)
+from captum_interactions.estimators import SparseEstimate
+from captum_interactions.estimators.driver import Plan
+from captum_interactions.estimators.sparse import held_out_masks
 from captum_interactions.functional import (
-    codes_to_masks,
-    masks_to_codes,
     n_small_coalitions,
     small_coalitions,
     truncated_moebius,
 )
-from captum_interactions.games import ModelGame
-from captum_interactions.results.sparse import (
-    SparseInteractionResult,
-    held_out_masks,
-    pack_coalitions,
-    score_held_out,
-)
+from captum_interactions.games import Game
+from captum_interactions.results import SparseInteractionResult
 
-__all__ = [
-    "TruncatedAndInteraction",
-    "evaluate_distinct",
-]
+__all__ = ["TruncatedAndInteraction"]
 
 
 class TruncatedAndInteraction(AbstractInteractionAttribution):
@@ -53,47 +50,6 @@ class TruncatedAndInteraction(AbstractInteractionAttribution):
         ([[{0} +1]], 821, 1.0)
     """
 
-    @log_usage(part_of_slo=True)
-    def attribute(
-        self,
-        inputs: Tensor | tuple[Tensor, ...],
-        baselines: Any = None,
-        target: Any = None,
-        additional_forward_args: Any = None,
-        feature_mask: Tensor | tuple[Tensor, ...] | None = None,
-        max_order: int = 2,
-        n_held_out: int = 1000,
-        perturbations_per_eval: int | None = None,
-        show_progress: bool = False,
-        *,
-        generator: torch.Generator | None = None,
-    ) -> Tensor | tuple[Tensor, ...]:
-        """Each listed interaction shared equally by its players.
-
-        Arguments are those of :meth:`interactions`.
-
-        Returns:
-            Attributions shaped like the inputs, ``(batch, *outputs, *features)``, in
-            the units of the value function; Shapley values only if no larger coalition
-            interacts (``result.efficiency_gap`` tells).
-
-        Raises:
-            TypeError: As :class:`~captum_interactions.games.ModelGame`.
-            ValueError: As :meth:`interactions`.
-        """
-        return self.interactions(
-            inputs,
-            baselines,
-            target,
-            additional_forward_args,
-            feature_mask,
-            max_order,
-            n_held_out,
-            perturbations_per_eval,
-            show_progress,
-            generator=generator,
-        ).attributions()
-
     def interactions(
         self,
         inputs: Tensor | tuple[Tensor, ...],
@@ -101,14 +57,14 @@ class TruncatedAndInteraction(AbstractInteractionAttribution):
         target: Any = None,
         additional_forward_args: Any = None,
         feature_mask: Tensor | tuple[Tensor, ...] | None = None,
-        max_order: int = 2,
+        max_size: int = 2,
         n_held_out: int = 1000,
         perturbations_per_eval: int | None = None,
         show_progress: bool = False,
         *,
         generator: torch.Generator | None = None,
     ) -> SparseInteractionResult:
-        """AND interactions of all coalitions of at most ``max_order`` players.
+        """AND interactions of all coalitions of at most ``max_size`` players.
 
         Args:
             inputs: Input tensor or tuple of tensors, batch axis first.
@@ -116,7 +72,7 @@ class TruncatedAndInteraction(AbstractInteractionAttribution):
             target: Which output is explained.
             additional_forward_args: Further arguments of the forward function.
             feature_mask: Which input elements form a player.
-            max_order: Largest |S|.
+            max_size: Largest |S|.
             n_held_out: Random coalitions evaluated on top, to judge the result.
             perturbations_per_eval: Coalitions per forward pass; ``None`` finds it.
             show_progress: Show a progress bar.
@@ -130,8 +86,6 @@ class TruncatedAndInteraction(AbstractInteractionAttribution):
             ValueError: As :class:`~captum_interactions.games.ModelGame`, or if there
                 are too many coalitions of that size.
         """
-        check_positive_int("max_order", max_order, "it is a coalition size |S|")
-        check_positive_int("n_held_out", n_held_out, "1000 is a good number")
         game = self._game(
             inputs,
             baselines,
@@ -141,34 +95,63 @@ class TruncatedAndInteraction(AbstractInteractionAttribution):
             perturbations_per_eval,
             show_progress,
         )
-        n, order = game.n_players, min(max_order, game.n_players)
-        _check_count(n, order)
-        coalitions = small_coalitions(n, order)
-        small = torch.cat([_masks_of(members, n) for members in coalitions])
-        held_out = held_out_masks(n, n_held_out, generator)
-        full = torch.ones(1, n, dtype=torch.bool)
-        values = evaluate_distinct(game, torch.cat([small, full, held_out]))
-        v_small, v_full, v_held_out = values.split([len(small), 1, n_held_out], dim=-1)
-        coefficients = truncated_moebius(v_small, n, order)
-        rows = [tuple(row) for members in coalitions for row in members.tolist()]
-        packed = pack_coalitions(rows).to(coefficients.device)
-        return SparseInteractionResult(
-            info=self._info(game, inputs, v_small[..., 0], v_full[..., 0]),
-            coefficients=coefficients,
-            members=packed,
-            held_out_r2=score_held_out(coefficients, packed, held_out, v_held_out),
-            n_held_out=n_held_out,
+        return self.read(
+            game,
+            max_size,
+            n_held_out,
+            generator=generator,
         )
 
+    attribute = attribution_of(
+        interactions,
+        """Each listed interaction shared equally by its players.
 
-def evaluate_distinct(game: ModelGame, masks: Tensor) -> Tensor:
-    """Evaluate each distinct coalition once; values of all rows, ``(*lead, C)``."""
-    n = masks.shape[-1]
-    if n > 62:  # codes end there, and random coalitions hardly ever coincide
-        return game(masks)
-    codes, inverse = masks_to_codes(masks).unique(return_inverse=True)
-    values = game(codes_to_masks(codes, n))
-    return values[..., inverse.to(values.device)]
+        These are Shapley values only if no larger coalition interacts
+        (``result.efficiency_gap`` tells).""",
+    )
+
+    @classmethod
+    def read(
+        cls,
+        game: Game,
+        max_size: int = 2,
+        n_held_out: int = 1000,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> SparseInteractionResult:
+        """Small coalitions of any game; options are those of :meth:`interactions`.
+
+        Example:
+            >>> from captum_interactions.games import TableGame
+            >>> game = TableGame(torch.tensor([0.0, 1, 2, 5]))
+            >>> TruncatedAndInteraction.read(game, n_held_out=9).coalitions
+            [(), (0,), (1,), (0, 1)]
+        """
+        check_positive_int("max_size", max_size, "it is a coalition size |S|")
+        check_positive_int("n_held_out", n_held_out, "1000 is a good number")
+        size = min(max_size, game.n_players)
+        budget = _check_count(game.n_players, size) + 1 + n_held_out
+        plan = _small_plan(game.n_players, size, n_held_out, generator)
+        found, v_full = run(plan, game, budget)
+        info = info_of(game, found.v_empty, v_full)
+        return SparseInteractionResult(info, found, n_held_out)
+
+
+def _small_plan(
+    n: int, max_size: int, n_held_out: int, generator: torch.Generator | None
+) -> Plan[tuple[SparseEstimate, Tensor]]:
+    """Small coalitions, N, and random ones to judge by; also returns v(N)."""
+    small = torch.cat(
+        [_masks_of(members, n) for members in small_coalitions(n, max_size)]
+    )
+    held_out = held_out_masks(n, n_held_out, generator)
+    full = torch.ones(1, n, dtype=torch.bool)
+    values = yield torch.cat([small, full, held_out])
+    v_small, v_full, v_held_out = values.split([len(small), 1, n_held_out], dim=-1)
+    coefficients = truncated_moebius(v_small, n, max_size)
+    small = small.to(coefficients.device)
+    found = SparseEstimate.judged(small, coefficients, held_out, v_held_out)
+    return found, v_full[..., 0]
 
 
 def _masks_of(members: Tensor, n: int) -> Tensor:
@@ -177,12 +160,14 @@ def _masks_of(members: Tensor, n: int) -> Tensor:
     return masks.scatter_(1, members, True)
 
 
-def _check_count(n: int, max_order: int) -> None:
-    count = n_small_coalitions(n, max_order)
+def _check_count(n: int, max_size: int) -> int:
+    """Return how many coalitions there are, if they can be evaluated."""
+    count = n_small_coalitions(n, max_size)
     if count > 1 << MAX_EXACT_PLAYERS:
         bad_value(
-            "max_order",
+            "max_size",
             f"so small that at most 2**{MAX_EXACT_PLAYERS} coalitions are evaluated",
-            f"{max_order}, which takes {count:,} for {n} players",
+            f"{max_size}, which takes {count:,} for {n} players",
             "lower it, or group the players by a coarser `feature_mask`",
         )
+    return count

@@ -11,7 +11,10 @@ from torch import Tensor
 
 from captum_interactions.baselines._settings import FitSettings, penalized_orders
 from captum_interactions.baselines.examples import ExampleBatch
-from captum_interactions.estimators import bernoulli_marginals, permutation_marginals
+from captum_interactions.estimators.marginals import (
+    bernoulli_marginals,
+    permutation_marginals,
+)
 from captum_interactions.functional import (
     l1_interaction_loss,
     marginal_loss,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from captum_interactions.baselines._terms import baseline_game
 from captum_interactions.baselines.examples import ExampleBatch
-from captum_interactions.estimators import permutation_marginals
+from captum_interactions.estimators.marginals import permutation_marginals
 from captum_interactions.functional import sampled_shapley_strength, shapley_strength
 from captum_interactions.games import ModelGame
 

@@ -1,88 +1,31 @@
-"""Which coalitions to evaluate when 2^n is too many, and what their values imply.
+"""Which coalitions to evaluate, and what their values imply: an Estimate.
 
-Nothing here knows a model: plans are masks, estimates are functions of values.
+Nothing here knows a model. A plan is a generator that yields masks, is sent their
+values, and returns an estimate; :func:`evaluate` runs it on a game.
 """
 
-from captum_interactions.estimators.agglomeration import (
-    Agglomeration,
-    Criterion,
-    Merge,
-    Tolerance,
-    agglomerate,
-    run_together,
-)
-from captum_interactions.estimators.block_partitions import (
-    BlockReading,
-    block_codes,
-    read_blocks,
-)
-from captum_interactions.estimators.coalition import (
-    BlockEstimates,
-    BlockPlan,
-    plan_coalition,
-)
-from captum_interactions.estimators.completed import CompletedTable, complete_table
-from captum_interactions.estimators.contexts import (
-    ChainEstimate,
-    PairEstimate,
-    paired_contexts,
-    sample_chains,
-    sample_pairs,
-)
-from captum_interactions.estimators.corner_pairs import PairPlan, plan_corner_pairs
-from captum_interactions.estimators.learned_partition import (
-    LearnedPartition,
-    learn_partition,
-)
-from captum_interactions.estimators.marginals import (
-    MarginalPlan,
-    bernoulli_marginals,
-    permutation_marginals,
-)
-from captum_interactions.estimators.pilot import PILOT_SHARE, reuse_is_better
-from captum_interactions.estimators.plan import (
+from captum_interactions.estimators._stratified import (
     MAX_TABLE_PLAYERS,
-    CoalitionPlan,
-    distinct,
     smallest_budget,
-    stratified_codes,
 )
-from captum_interactions.estimators.tree_contexts import ExactContexts, SampledContexts
+from captum_interactions.estimators.driver import Evaluations, evaluate
+from captum_interactions.estimators.estimate import Estimate, Reading
+from captum_interactions.estimators.paired import PairedEstimate, pair_plan
+from captum_interactions.estimators.plans import order_plan, table_plan
+from captum_interactions.estimators.sparse import SparseEstimate
+from captum_interactions.estimators.table import TableEstimate
 
 __all__ = [
-    "MAX_TABLE_PLAYERS",
-    "PILOT_SHARE",
-    "ChainEstimate",
-    "CoalitionPlan",
-    "CompletedTable",
-    "PairEstimate",
-    "complete_table",
-    "distinct",
-    "paired_contexts",
-    "reuse_is_better",
-    "sample_chains",
-    "sample_pairs",
+    "Estimate",
+    "Reading",
+    "TableEstimate",
+    "SparseEstimate",
+    "PairedEstimate",
+    "evaluate",
+    "Evaluations",
+    "table_plan",
+    "order_plan",
+    "pair_plan",
     "smallest_budget",
-    "stratified_codes",
-    "Agglomeration",
-    "Criterion",
-    "ExactContexts",
-    "Merge",
-    "SampledContexts",
-    "Tolerance",
-    "agglomerate",
-    "run_together",
-    "BlockEstimates",
-    "BlockPlan",
-    "plan_coalition",
-    "BlockReading",
-    "block_codes",
-    "read_blocks",
-    "LearnedPartition",
-    "learn_partition",
-    "MarginalPlan",
-    "bernoulli_marginals",
-    "permutation_marginals",
-    "PairPlan",
-    "plan_corner_pairs",
+    "MAX_TABLE_PLAYERS",
 ]

@@ -7,7 +7,7 @@ passes: it yields the codes it needs and is sent their values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, fields
 from math import inf
 from typing import Literal, get_args
@@ -31,6 +31,7 @@ __all__ = [
     "Agglomeration",
     "agglomerate",
     "run_together",
+    "grow_from_tables",
     "check_players",
 ]
 
@@ -190,7 +191,7 @@ def agglomerate(
         >>> from captum_interactions.estimators.tree_contexts import ExactContexts
         >>> v = torch.tensor([0.0, 0, 0, 1, 0, 0, 0, 1])  # x0·x1
         >>> growth = agglomerate([0, 1, 2], [(0, 1), (1, 2)], ExactContexts())
-        >>> [tree] = run_together([growth], lambda asked: [v[c] for c in asked])
+        >>> [tree] = grow_from_tables([growth], [v])
         >>> [(merge.left, merge.right) for merge in tree.merges]
         [(1, 2), (3, 4)]
     """
@@ -329,14 +330,15 @@ def _merge(
 
 def run_together(
     growths: Sequence[Growth],
-    evaluate: Callable[[list[Tensor | None]], list[Tensor]],
-) -> list[Agglomeration]:
+) -> Generator[list[Tensor | None], list[Tensor], list[Agglomeration]]:
     """Run many trees in step.
 
     Args:
         growths: The trees.
-        evaluate: Takes one tensor of codes per tree (``None`` for a finished one) and
-            returns v of each, in the same shape.
+
+    Yields:
+        One tensor of codes per tree (``None`` for a finished one); v of each, in the
+        same shape, is sent back.
 
     Returns:
         The finished trees.
@@ -344,7 +346,7 @@ def run_together(
     done: dict[int, Agglomeration] = {}
     asked: list[Tensor | None] = [next(growth) for growth in growths]
     while len(done) < len(growths):
-        values = evaluate(asked)
+        values = yield asked
         for k, growth in enumerate(growths):
             if k in done:
                 continue
@@ -353,3 +355,30 @@ def run_together(
             except StopIteration as finished:
                 done[k], asked[k] = finished.value, None
     return [done[k] for k in range(len(growths))]
+
+
+def grow_from_tables(
+    growths: Sequence[Growth],
+    tables: Sequence[Tensor],  # each (2**n,)
+) -> list[Agglomeration]:
+    """Run many trees whose values are all known.
+
+    Args:
+        growths: The trees.
+        tables: v of all coalitions, for each tree.
+
+    Returns:
+        The finished trees.
+    """
+    together = run_together(growths)
+    asked = next(together)
+    while True:
+        values = [
+            table[:0] if codes is None else table[codes]
+            for table, codes in zip(tables, asked, strict=True)
+        ]
+        try:
+            asked = together.send(values)
+        except StopIteration as finished:
+            trees: list[Agglomeration] = finished.value
+            return trees

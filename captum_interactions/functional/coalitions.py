@@ -113,11 +113,11 @@ def coalition_sizes(n: int, device: torch.device | str | None = None) -> Tensor:
 
 def codes_of_sizes(
     n: int,
-    min_order: int,
-    max_order: int | None = None,
+    min_size: int,
+    max_size: int | None = None,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """Return the codes of all coalitions of min_order to max_order players.
+    """Return the codes of all coalitions of min_size to max_size players.
 
     Raises:
         ValueError: If there are no such coalitions.
@@ -126,16 +126,16 @@ def codes_of_sizes(
         >>> codes_of_sizes(3, 2).tolist()
         [3, 5, 6, 7]
     """
-    largest = n if max_order is None else max_order
-    if not 0 <= min_order <= largest <= n:
+    largest = n if max_size is None else max_size
+    if not 0 <= min_size <= largest <= n:
         bad_value(
-            "min_order, max_order",
-            f"0 ≤ min_order ≤ max_order ≤ {n}",
-            (min_order, max_order),
+            "min_size, max_size",
+            f"0 ≤ min_size ≤ max_size ≤ {n}",
+            (min_size, max_size),
             "orders are coalition sizes |S| here",
         )
     sizes = coalition_sizes(n, device)
-    return ((sizes >= min_order) & (sizes <= largest)).nonzero()[:, 0]
+    return ((sizes >= min_size) & (sizes <= largest)).nonzero()[:, 0]
 
 
 def coalition_code(members: Sequence[int]) -> int:

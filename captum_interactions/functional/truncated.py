@@ -21,41 +21,41 @@ from captum_interactions.functional.coalitions import accumulation_dtype
 __all__ = ["n_small_coalitions", "small_coalitions", "truncated_moebius"]
 
 
-def n_small_coalitions(n: int, max_order: int) -> int:
-    """Number of coalitions of at most ``max_order`` of n players, ∅ included.
+def n_small_coalitions(n: int, max_size: int) -> int:
+    """Number of coalitions of at most ``max_size`` of n players, ∅ included.
 
     Example:
         >>> n_small_coalitions(30, 3)
         4526
     """
-    return sum(comb(n, size) for size in range(max_order + 1))
+    return sum(comb(n, size) for size in range(max_size + 1))
 
 
-def small_coalitions(n: int, max_order: int) -> list[Tensor]:
-    """All coalitions of at most ``max_order`` of n players.
+def small_coalitions(n: int, max_size: int) -> list[Tensor]:
+    """All coalitions of at most ``max_size`` of n players.
 
     Args:
         n: Number of players.
-        max_order: Largest |S|, in 1..n.
+        max_size: Largest |S|, in 1..n.
 
     Returns:
-        For each size s = 0..max_order the members of its coalitions, ascending,
+        For each size s = 0..max_size the members of its coalitions, ascending,
         ``(C(n, s), s)`` int64, coalitions in colexicographic order: those without
         player n − 1 come first, those with it last.
 
     Raises:
-        TypeError: If ``max_order`` is not an integer.
-        ValueError: If ``max_order`` is not in 1..n.
+        TypeError: If ``max_size`` is not an integer.
+        ValueError: If ``max_size`` is not in 1..n.
 
     Example:
         >>> small_coalitions(3, 2)[2].tolist()
         [[0, 1], [0, 2], [1, 2]]
     """
-    check_positive_int("max_order", max_order, "orders are coalition sizes |S| here")
-    if max_order > n:
-        bad_value("max_order", f"in 1..{n}", max_order, f"there are {n} players")
+    check_positive_int("max_size", max_size, "it is a coalition size |S|")
+    if max_size > n:
+        bad_value("max_size", f"in 1..{n}", max_size, f"there are {n} players")
     out = []
-    for size in range(max_order + 1):
+    for size in range(max_size + 1):
         # Descending members in lexicographic order, both reversed, are colexicographic.
         flat = np.fromiter(
             (
@@ -83,36 +83,36 @@ def _ranks(members: Tensor, n: int) -> Tensor:
 def truncated_moebius(
     values: Tensor,  # (*batch, C)
     n: int,
-    max_order: int,
+    max_size: int,
 ) -> Tensor:
-    """AND interactions of all coalitions of at most ``max_order`` players, exactly.
+    """AND interactions of all coalitions of at most ``max_size`` players, exactly.
 
     Args:
         values: v of the coalitions of :func:`small_coalitions`, size after size,
-            ``(*batch, C)`` with C = C(n, 0) + … + C(n, max_order).
+            ``(*batch, C)`` with C = C(n, 0) + … + C(n, max_size).
         n: Number of players.
-        max_order: Largest |S|.
+        max_size: Largest |S|.
 
     Returns:
         I(S) in the same order, ``(*batch, C)``, float64 where the device has it, in the
         units of the value function. Differentiable.
 
     Raises:
-        TypeError: If ``max_order`` is not an integer.
-        ValueError: If ``max_order`` is not in 1..n or the last axis does not hold those
+        TypeError: If ``max_size`` is not an integer.
+        ValueError: If ``max_size`` is not in 1..n or the last axis does not hold those
             coalitions.
 
     Example:
         >>> v = torch.tensor([0.0, 1.0, 2.0, 5.0])
-        >>> truncated_moebius(v, n=2, max_order=2).tolist()
+        >>> truncated_moebius(v, n=2, max_size=2).tolist()
         [0.0, 1.0, 2.0, 2.0]
     """
-    coalitions = small_coalitions(n, max_order)
-    expected = n_small_coalitions(n, max_order)
+    coalitions = small_coalitions(n, max_size)
+    expected = n_small_coalitions(n, max_size)
     if values.shape[-1] != expected:
         bad_value(
             "values",
-            f"v of all {expected} coalitions of at most {max_order} of {n} players",
+            f"v of all {expected} coalitions of at most {max_size} of {n} players",
             f"a last axis of {values.shape[-1]}",
             "evaluate the coalitions of `small_coalitions`",
         )

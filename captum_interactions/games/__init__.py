@@ -1,5 +1,6 @@
 """From a model to v(S): masked inputs, value functions, evaluation."""
 
+from captum_interactions.games.base import Game
 from captum_interactions.games.dropped_tokens import DroppedTokens, drop_tokens
 from captum_interactions.games.evaluation import (
     StoreEntry,
@@ -29,7 +30,7 @@ from captum_interactions.games.providers import (
     LocalProvider,
     Provider,
 )
-from captum_interactions.games.table_game import Game, TableGame
+from captum_interactions.games.table_game import TableGame
 from captum_interactions.games.text_game import TextGame, evaluate_together
 from captum_interactions.games.value_functions import (
     ValueFunction,

@@ -32,8 +32,8 @@ class ModelBlocks(BlockSource):
         self._game = game
         self._rows = source
         self.total = source.total
-        self.name = game._name
-        self.show_progress = game._show_progress
+        self.name = game.name
+        self.show_progress = game.show_progress
         self._one_by_one: bool | None = None
         self.device = game._masked.inputs[0].device
 

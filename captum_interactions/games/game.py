@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from captum_interactions._captum import progress_bar
+from captum_interactions._captum import is_tuple, progress_bar
 from captum_interactions._checks import (
     bad_type,
     bad_value,
@@ -34,6 +34,7 @@ from captum_interactions.games.arguments import (
     label_index,
     warn_if_training,
 )
+from captum_interactions.games.base import Game
 from captum_interactions.games.batching import (
     FixedBatch,
     ProbedBatch,
@@ -53,7 +54,7 @@ _FEW_PASSES = 2
 _MOST_TABLE_BYTES = 1 << 31
 
 
-class ModelGame:
+class ModelGame(Game):
     """The game a model plays on an input: v(S) = f(x with absent players at baseline).
 
     Arguments are Captum's, and mean what they mean there.
@@ -119,6 +120,7 @@ class ModelGame:
                 "or None to let it be chosen",
             )
         tensors = format_inputs(inputs)
+        self.tuple_inputs = is_tuple(inputs)
         self.players = Players.from_feature_mask(feature_mask, tensors)
         self._masked = MaskedInputs(
             tensors, format_baselines(baselines, tensors), self.players
@@ -135,9 +137,9 @@ class ModelGame:
         self._one_by_one = False
         self._per_eval = perturbations_per_eval
         self._explains_all = target is None
-        self._show_progress = show_progress
+        self.show_progress = show_progress
         self._gradients = gradients
-        self._name = name
+        self.name = name
         self.n_evaluations = self._forwards_before = 0
         # Who is told that values are noisy may go on with them: nothing to be proved.
         self._told = not gradients and warn_if_training(forward_func)
@@ -162,19 +164,6 @@ class ModelGame:
     def value_dtype(self) -> torch.dtype:
         """Floating dtype of the model's output, once evaluated."""
         return self._forward.dtype or torch.get_default_dtype()
-
-    @property
-    def reading_dtype(self) -> torch.dtype:
-        """Dtype in which readings are returned: the output's, at least float32.
-
-        Sums of values overflow float16 and drown in the rounding of bfloat16.
-        """
-        return torch.promote_types(self.value_dtype, torch.float32)
-
-    @property
-    def n_players(self) -> int:
-        """The number of players n."""
-        return len(self.players)
 
     @property
     def batch_size(self) -> int:
@@ -252,7 +241,7 @@ class ModelGame:
         """Evaluate a source of rows; one coalition at a time where it must be so."""
         with (
             self._quietly(),
-            progress_bar(self._show_progress, self._name, source.total) as bar,
+            progress_bar(self.show_progress, self.name, source.total) as bar,
         ):
             self._forwards_before = self.n_forwards
             one_by_one = self._begin(source, bar)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions.estimators import Evaluations
 from captum_interactions.games import Game
 
 __all__ = ["DistinctCoalitions"]
@@ -14,21 +16,28 @@ __all__ = ["DistinctCoalitions"]
 class DistinctCoalitions:
     """Coalitions as a binary matrix in, values of one example and output out.
 
-    Estimators ask for the same coalition again and again (permutation sampling most
-    of all); the model sees each one once.
-
     Args:
         game: A game of one example and one output.
     """
 
     def __init__(self, game: Game) -> None:
-        self._game = game
-        self._known: dict[bytes, float] = {}
+        def one(masks: Tensor) -> Tensor:
+            values = game(masks)
+            if values.numel() != len(masks):
+                bad_value(
+                    "game",
+                    "of one example and one output",
+                    f"values of shape {tuple(values.shape[:-1])} per coalition",
+                    "choose one `target`, and make one game per example",
+                )
+            return values.reshape(-1)
+
+        self._asked = Evaluations(one)
 
     @property
     def n_evaluations(self) -> int:
         """Distinct coalitions evaluated so far."""
-        return len(self._known)
+        return self._asked.n_evaluations
 
     def __call__(
         self,
@@ -39,17 +48,6 @@ class DistinctCoalitions:
         Raises:
             ValueError: If the game has more than one example or output.
         """
-        rows = coalitions.astype(bool)
-        keys = [row.tobytes() for row in rows]
-        new = {key: i for i, key in enumerate(keys) if key not in self._known}
-        if new:
-            values = self._game(torch.from_numpy(rows[list(new.values())]))
-            if values.numel() != len(new):
-                bad_value(
-                    "game",
-                    "of one example and one output",
-                    f"values of shape {tuple(values.shape[:-1])} per coalition",
-                    "choose one `target`, and make one game per example",
-                )
-            self._known.update(zip(new, values.reshape(-1).tolist(), strict=True))
-        return np.array([self._known[key] for key in keys], dtype=np.float64)
+        values = self._asked(torch.from_numpy(coalitions.astype(bool)))
+        found: np.ndarray = values.detach().double().cpu().numpy()
+        return found

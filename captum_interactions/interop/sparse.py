@@ -9,18 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from captum_interactions._captum import is_tuple
 from captum_interactions._checks import bad_value, check_positive_int
-from captum_interactions.attr.truncated_and_interaction import evaluate_distinct
+from captum_interactions.attr.base import info_of
+from captum_interactions.estimators import SparseEstimate
+from captum_interactions.estimators.sparse import held_out_masks
 from captum_interactions.games import ModelGame
 from captum_interactions.interop.distinct import DistinctCoalitions
-from captum_interactions.results.base import ResultInfo
-from captum_interactions.results.sparse import (
-    SparseInteractionResult,
-    held_out_masks,
-    pack_coalitions,
-    score_held_out,
-)
+from captum_interactions.results import SparseInteractionResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,35 +104,22 @@ def sparse_and_interactions(
     if generator is not None:
         seed = int(torch.randint(2**31, (), generator=generator))
     judge = _estimator(approximator, n, seed)
-    ends = game(torch.stack([torch.zeros(n), torch.ones(n)]).bool())
-    if ends.dim() != 2:
-        bad_value(
-            "target",
-            "one output",
-            f"values of shape {tuple(ends.shape[:-1])}",
-            "choose the output to explain",
-        )
-    found = judge(n_samples, DistinctCoalitions(game))
-    packed = pack_coalitions(list(found))
-    coefficients = torch.tensor([list(found.values())], dtype=ends.dtype)
-    masks = held_out_masks(n, n_held_out, generator)
-    held_out_values = evaluate_distinct(game, masks).cpu()
-    return SparseInteractionResult(
-        info=ResultInfo(
-            players=game.players,
-            n_evaluations=game.n_evaluations,
-            v_empty=ends[..., 0],
-            v_full=ends[..., 1],
-            dtype=game.reading_dtype,
-            tuple_inputs=is_tuple(inputs),
-        ),
-        coefficients=coefficients.to(ends.device),
-        members=packed.to(ends.device),
-        held_out_r2=score_held_out(coefficients, packed, masks, held_out_values).to(
-            ends.device
-        ),
-        n_held_out=n_held_out,
+    evaluate = DistinctCoalitions(game)
+    evaluate(np.array([[False] * n, [True] * n]))  # refuses several outputs at once
+    terms = judge(n_samples, evaluate)
+    held_out = held_out_masks(n, n_held_out, generator)
+    masks = torch.zeros(len(terms), n, dtype=torch.bool)
+    for row, members in zip(masks, terms, strict=True):
+        row[list(members)] = True
+    found = SparseEstimate.judged(
+        masks,
+        torch.tensor([list(terms.values())], dtype=torch.float64),
+        held_out,
+        torch.from_numpy(evaluate(held_out.numpy()))[None],
     )
+    v_empty, v_full = evaluate(np.array([[False] * n, [True] * n]))
+    info = info_of(game, torch.tensor([v_empty]), torch.tensor([v_full]))
+    return SparseInteractionResult(info, found, n_held_out)
 
 
 def _estimator(

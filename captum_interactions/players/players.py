@@ -38,6 +38,25 @@ class Players:
         return any(mask.dim() > 0 and mask.shape[0] > 1 for mask in self.masks)
 
     @classmethod
+    def numbered(cls, n: int, names: Sequence[str] | None = None) -> Players:
+        """Return n players of a game without inputs, each an element of its own.
+
+        Args:
+            n: How many.
+            names: One name per player; their numbers unless given.
+
+        Raises:
+            ValueError: If there is not one name per player.
+
+        Example:
+            >>> Players.numbered(2, ["left", "right"]).names
+            ('left', 'right')
+        """
+        numbers = tuple(range(n))
+        players = cls(numbers, tuple(map(str, numbers)), (torch.arange(n)[None],))
+        return players if names is None else players.named(names)
+
+    @classmethod
     def from_feature_mask(
         cls,
         feature_mask: Tensor | tuple[Tensor, ...] | None,

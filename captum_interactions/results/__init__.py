@@ -3,6 +3,7 @@
 from captum_interactions.results.and_interaction import AndInteractionResult
 from captum_interactions.results.and_or import AndOrInteractionResult, AndOrTerm
 from captum_interactions.results.base import Interaction, InteractionResult, ResultInfo
+from captum_interactions.results.estimated import EstimatedResult
 from captum_interactions.results.multi_order import MultiOrderInteractionResult
 from captum_interactions.results.multivariate import (
     Block,
@@ -21,6 +22,7 @@ from captum_interactions.results.tree import InteractionNode, InteractionTreeRes
 __all__ = [
     "Interaction",
     "InteractionResult",
+    "EstimatedResult",
     "ResultInfo",
     "AndInteractionResult",
     "AndOrInteractionResult",

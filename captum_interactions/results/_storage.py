@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,14 +23,24 @@ _HEADER = "header"
 def write_npz(result: Any, path: str | Path) -> None:
     """Write a dataclass of tensors, numbers, texts, tuples and dataclasses."""
     arrays: dict[str, np.ndarray] = {}
-    header = {"class": type(result).__name__, "fields": _pack(result, arrays)}
-    arrays[_HEADER] = np.array(json.dumps(header))
+    arrays[_HEADER] = np.array(json.dumps(_pack(result, arrays)))
     with Path(path).open("wb") as file:  # numpy would append ".npz" to a bare path
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
-def read_npz(cls: type[R], path: str | Path, device: torch.device | str) -> R:
+def read_npz(
+    cls: type[R],
+    path: str | Path,
+    device: torch.device | str,
+    parts: Sequence[type] = (),
+) -> R:
     """Read what :func:`write_npz` wrote for ``cls``.
+
+    Args:
+        cls: The class of the result.
+        path: The file.
+        device: Where tensors go.
+        parts: Classes that the result may hold, such as estimates.
 
     Raises:
         ValueError: If the file holds another class.
@@ -43,14 +54,20 @@ def read_npz(cls: type[R], path: str | Path, device: torch.device | str) -> R:
                 f"one with a {header['class']}",
                 f"call {header['class']}.load",
             )
-        loaded: R = _unpack(cls, header["fields"], file, torch.device(device))
+        loaded: R = _unpack(
+            header,
+            file,
+            torch.device(device),
+            {kind.__name__: kind for kind in (cls, *parts)},
+        )
         return loaded
 
 
 def _pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     """Turn a value into JSON, moving its tensors to ``arrays``."""
     if is_dataclass(value):
-        return {f.name: _pack(getattr(value, f.name), arrays) for f in fields(value)}
+        own = {f.name: _pack(getattr(value, f.name), arrays) for f in fields(value)}
+        return {"class": type(value).__name__, "fields": own}
     if isinstance(value, Tensor):
         key = f"tensor{len(arrays)}"
         arrays[key] = value.detach().cpu().numpy()
@@ -62,16 +79,17 @@ def _pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     return value
 
 
-def _unpack(kind: Any, value: Any, arrays: Any, device: torch.device) -> Any:
-    if is_dataclass(kind) and isinstance(kind, type):
-        hints = get_type_hints(kind)
-        return kind(
-            **{k: _unpack(hints[k], v, arrays, device) for k, v in value.items()}
-        )
+def _unpack(
+    value: Any, arrays: Any, device: torch.device, known: dict[str, type]
+) -> Any:
     if not isinstance(value, dict):
         return value
+    if "class" in value:
+        kind = known[value["class"]]
+        own = value["fields"].items()
+        return kind(**{k: _unpack(v, arrays, device, known) for k, v in own})
     if "array" in value:
         return torch.from_numpy(arrays[value["array"]]).to(device)
     if "dtype" in value:
         return getattr(torch, value["dtype"])
-    return tuple(_unpack(None, item, arrays, device) for item in value["tuple"])
+    return tuple(_unpack(item, arrays, device, known) for item in value["tuple"])

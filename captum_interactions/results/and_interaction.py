@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions.estimators import Reading, TableEstimate
 from captum_interactions.functional import (
     coalition_members,
     codes_of_sizes,
     masks_to_codes,
-    multi_order_interaction_from_and,
-    pair_index_from_and,
-    resolve_orders,
-    shapley_values_from_and,
+    moebius,
     zeta,
 )
-from captum_interactions.functional.shapley import PairIndex
 from captum_interactions.functional.sparsity import (
     signed_order_strength as signed_size_strength,
 )
 from captum_interactions.results._core import Listing
-from captum_interactions.results._order_pictures import OrderPictures
 from captum_interactions.results._shapiq_values import moebius_values
 from captum_interactions.results._size_pictures import SizePictures
-from captum_interactions.results.base import InteractionResult
+from captum_interactions.results.estimated import EstimatedResult
 
 if TYPE_CHECKING:
     import shapiq
@@ -37,53 +33,33 @@ __all__ = ["AndInteractionResult"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AndInteractionResult(SizePictures, OrderPictures, InteractionResult):
+class AndInteractionResult(SizePictures, EstimatedResult):
     """AND interactions I(S) of all coalitions, and what can be read from them.
 
     Attributes:
         info: Players, evaluations and what else all results share.
-        dividends: I(S) as accumulated, ``(batch, *outputs, 2**n)``.
+        estimate: What the evaluated coalitions imply: a table of all 2**n values.
     """
 
-    dividends: Tensor = field(repr=False)
+    @cached_property
+    def _reading(self) -> Reading:
+        assert isinstance(self.estimate, TableEstimate)
+        return self.estimate.read(moebius)
+
+    @property
+    def dividends(self) -> Tensor:
+        """I(S) as accumulated, ``(batch, *outputs, 2**n)``."""
+        return self._reading.value
+
+    @property
+    def std_error(self) -> Tensor | None:
+        """Standard errors of ``values``, or None where they are exact."""
+        return self._error(self._reading)
 
     @property
     def values(self) -> Tensor:
         """I(S), ``(batch, *outputs, 2**n)``; bit i of the index is player i."""
         return self._returned(self.dividends)
-
-    def shapley_values(self) -> Tensor:
-        """Shapley values φ_i = Σ_{S∋i} I(S)/|S|, ``(batch, *outputs, n)``."""
-        return self._returned(shapley_values_from_and(self.dividends))
-
-    def interaction_index(self, index: PairIndex = "SII") -> Tensor:
-        """Pairwise index of all pairs.
-
-        Args:
-            index: ``"SII"``, ``"BII"``, ``"STII"`` or ``"k-SII"``, as
-                :func:`~captum_interactions.functional.pair_index_from_and` defines.
-
-        Returns:
-            Symmetric matrices ``(batch, *outputs, n, n)``.
-        """
-        return self._returned(pair_index_from_and(self.dividends, index))
-
-    def multi_order(self, orders: Sequence[int | float] | None = None) -> Tensor:
-        """Multi-order interactions I^(m)(i,j); order m is the context size here.
-
-        Args:
-            orders: Context sizes in 0..n−2, or fractions of n − 2 as floats; ``None``
-                means all of them.
-
-        Returns:
-            Symmetric matrices ``(batch, *outputs, len(orders), n, n)``.
-
-        Raises:
-            ValueError: If an order is out of range.
-        """
-        chosen = resolve_orders(orders, len(self.players))
-        every = multi_order_interaction_from_and(self.dividends)
-        return self._returned(every[..., chosen, :, :])
 
     def top_k(
         self, k: int = 10, min_size: int = 1, max_size: int | None = None
@@ -161,12 +137,6 @@ class AndInteractionResult(SizePictures, OrderPictures, InteractionResult):
         """Positive and negative sums by size |S|, each ``(batch, *outputs, n + 1)``."""
         up, down = signed_size_strength(self.dividends)
         return self._returned(up), self._returned(down)
-
-    def _by_order(
-        self, example: int, output: tuple[int, ...]
-    ) -> tuple[Sequence[int], Tensor, None]:
-        values = self._pick(self.multi_order(), example, output)
-        return range(len(values)), values, None
 
     def _listing(self) -> Listing:
         """I(S) of all S ≠ ∅."""

@@ -8,6 +8,12 @@ from typing import TypeVar
 
 import torch
 
+from captum_interactions.estimators import (
+    PairedEstimate,
+    SparseEstimate,
+    TableEstimate,
+)
+from captum_interactions.players import Players
 from captum_interactions.results._core import Interaction, ResultCore, ResultInfo
 from captum_interactions.results._pictures import Pictures
 from captum_interactions.results._storage import read_npz, write_npz
@@ -15,6 +21,10 @@ from captum_interactions.results._storage import read_npz, write_npz
 __all__ = ["Interaction", "InteractionResult", "ResultInfo"]
 
 R = TypeVar("R", bound="InteractionResult")
+
+
+# What results hold, besides tensors and numbers.
+_PARTS = (ResultInfo, Players, TableEstimate, SparseEstimate, PairedEstimate)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,4 +57,4 @@ class InteractionResult(Pictures, ResultCore):
         Raises:
             ValueError: If the file holds another kind of result.
         """
-        return read_npz(cls, path, device)
+        return read_npz(cls, path, device, _PARTS)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from math import pi
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,14 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions.estimators import PairedEstimate, Reading
 from captum_interactions.functional import (
-    mean_absolute_deltas,
+    matrices_from_pairs,
     order_utility,
     read_pairs,
 )
 from captum_interactions.results._core import Listing
-from captum_interactions.results._order_pictures import OrderPictures
-from captum_interactions.results._shapiq_values import pair_values
-from captum_interactions.results.base import InteractionResult
+from captum_interactions.results.estimated import EstimatedResult
 
 if TYPE_CHECKING:
     import shapiq
@@ -28,51 +28,57 @@ __all__ = ["MultiOrderInteractionResult"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MultiOrderInteractionResult(OrderPictures, InteractionResult):
+class MultiOrderInteractionResult(EstimatedResult):
     """Multi-order interactions I^(m)(i,j), and what can be read from them.
 
     Order means context size. Pairs that were not asked for are NaN, the diagonal is 0.
 
     Attributes:
         info: Players, evaluations and what else all results share.
+        estimate: What the evaluated coalitions imply.
         orders: The context sizes m, in the order of the axis.
         pairs: The pairs (i, j) asked for.
-        interactions: I^(m)(i,j) as accumulated, ``(batch, *outputs, orders, n, n)``.
-        contributions: Each player's share, ``(batch, *outputs, n)``: the Shapley value
-            if all orders were asked for, else what the chosen orders contribute to it.
-            None unless all pairs were asked for and their values shared.
-        by_order: φ^(m)(i), ``(batch, *outputs, orders, n)``: m = 0..n−1 if all orders
-            were asked for, else the chosen ones. None where ``contributions`` is.
-        interaction_errors: Standard errors of ``interactions``; None where exact.
-        contribution_errors: Standard errors of ``contributions``; None where exact.
-        table: v(S) of all coalitions, ``(batch, *outputs, 2**n)``; None when sampled.
-        absolute: Mean of |Δv| over the sampled contexts, shaped as ``interactions``;
-            None unless sampled in pairs.
-        contexts: Contexts sampled per pair, by order; None unless sampled in pairs.
     """
 
     orders: tuple[int, ...]
     pairs: tuple[tuple[int, int], ...]
-    interactions: Tensor = field(repr=False)
-    contributions: Tensor | None = field(repr=False)
-    by_order: Tensor | None = field(repr=False)
-    interaction_errors: Tensor | None = field(default=None, repr=False)
-    contribution_errors: Tensor | None = field(default=None, repr=False)
-    table: Tensor | None = field(default=None, repr=False)
-    absolute: Tensor | None = field(default=None, repr=False)
-    contexts: tuple[int, ...] | None = None
+
+    @cached_property
+    def _reading(self) -> Reading:
+        """I^(m)(i,j) as accumulated, NaN for pairs that were not asked for."""
+        value, error = self.estimate.multi_order(self.orders)
+        return Reading(
+            self._asked(value), None if error is None else self._asked(error)
+        )
+
+    def _asked(self, matrices: Tensor) -> Tensor:
+        n = len(self.players)
+        return matrices_from_pairs(read_pairs(matrices, self.pairs), self.pairs, n)
+
+    @property
+    def all_orders(self) -> bool:
+        """Whether every context size 0..n−2 was asked for, in this order."""
+        return self.orders == tuple(range(len(self.players) - 1))
 
     @property
     def values(self) -> Tensor:
         """I^(m)(i,j), ``(batch, *outputs, orders, n, n)``."""
-        return self._returned(self.interactions)
+        return self._returned(self._reading.value)
+
+    @property
+    def interactions(self) -> Tensor:
+        """I^(m)(i,j) as accumulated, shaped as ``values``."""
+        return self._reading.value
+
+    @property
+    def interaction_errors(self) -> Tensor | None:
+        """Standard errors of ``interactions``; None where they are exact."""
+        return self._reading.std_error
 
     @property
     def std_error(self) -> Tensor | None:
         """Standard errors of ``values``, or None where they are exact."""
-        if self.interaction_errors is None:
-            return None
-        return self._returned(self.interaction_errors)
+        return self._error(self._reading)
 
     @property
     def noise_floor(self) -> Tensor:
@@ -81,9 +87,9 @@ class MultiOrderInteractionResult(OrderPictures, InteractionResult):
         √(2/π) times the mean standard error over pairs, ``(batch, *outputs, orders)``:
         a strength that is not well above it says nothing. 0 where values are exact.
         """
-        if self.interaction_errors is None:
+        if self._reading.std_error is None:
             return torch.zeros_like(self.values[..., 0, 0])
-        errors = self.pair_values(self.interaction_errors)
+        errors = self.pair_values(self._reading.std_error)
         return self._returned((2 / pi) ** 0.5 * errors.mean(-1))
 
     @property
@@ -93,16 +99,16 @@ class MultiOrderInteractionResult(OrderPictures, InteractionResult):
         Raises:
             ValueError: If only some pairs were evaluated.
         """
-        if self.by_order is None:
-            raise ValueError(self._partial("order_shapley_values"))
-        return self._returned(self.by_order)
+        self._check_every_pair("order_shapley_values")
+        orders = None if self.all_orders else self.orders
+        return self._returned(self.estimate.order_shapley_values(orders).value)
 
     def order_utility(self) -> Tensor:
         """J^(m)(i,j) = (n−1−m)/(n(n−1)) · I^(m)(i,j), shaped as ``values``.
 
         What the interaction adds to v(N) − v(∅), per direction of the pair.
         """
-        return self._returned(order_utility(self.interactions, list(self.orders)))
+        return self._returned(order_utility(self._reading.value, list(self.orders)))
 
     def absolute_deltas(self) -> Tensor:
         """Mean of |Δv(i,j,S)| over contexts, shaped as ``values``.
@@ -112,16 +118,7 @@ class MultiOrderInteractionResult(OrderPictures, InteractionResult):
         Raises:
             ValueError: If single Δv were not evaluated.
         """
-        if self.absolute is not None:
-            return self._returned(self.absolute)
-        if self.table is None:
-            raise ValueError(
-                "`absolute_deltas` must be read from an exact result or one sampled in "
-                "pairs, got a completed table, which smooths Δv; pass "
-                "`sampling='paired'`"
-            )
-        every = mean_absolute_deltas(self.table)
-        return self._returned(every[..., list(self.orders), :, :])
+        return self._returned(self._asked(self.estimate.absolute_deltas(self.orders)))
 
     def pair_values(self, matrices: Tensor | None = None) -> Tensor:
         """The pairs that were asked for, ``(batch, *outputs, orders, pairs)``.
@@ -129,7 +126,7 @@ class MultiOrderInteractionResult(OrderPictures, InteractionResult):
         Args:
             matrices: What to read, shaped as ``values``; None reads the interactions.
         """
-        source = self.interactions if matrices is None else matrices
+        source = self._reading.value if matrices is None else matrices
         return read_pairs(source, self.pairs)
 
     def shapley_values(self) -> Tensor:
@@ -138,9 +135,18 @@ class MultiOrderInteractionResult(OrderPictures, InteractionResult):
         Raises:
             ValueError: If only some pairs were evaluated.
         """
-        if self.contributions is None:
-            raise ValueError(self._partial("attributions"))
-        return self._returned(self.contributions)
+        return self._returned(self._contributions.value)
+
+    def shapley_error(self) -> Tensor | None:
+        """Standard errors of :meth:`shapley_values`; None where they are exact."""
+        return self._error(self._contributions)
+
+    @cached_property
+    def _contributions(self) -> Reading:
+        self._check_every_pair("attributions")
+        if self.all_orders:
+            return self.estimate.shapley_values()
+        return self.estimate.order_contributions(self.orders)
 
     def top_k(self, k: int = 10) -> list[Any]:
         """The k pairs with the largest |mean of I^(m)(i,j) over the chosen orders|.
@@ -184,8 +190,7 @@ class MultiOrderInteractionResult(OrderPictures, InteractionResult):
                 or output.
             ModuleNotFoundError: If shapiq is not installed.
         """
-        if self.contributions is None:
-            raise ValueError(self._partial("to_shapiq"))
+        self._check_every_pair("to_shapiq")
         n = len(self.players)
         if sorted(self.orders) != list(range(n - 1)):
             bad_value(
@@ -194,12 +199,7 @@ class MultiOrderInteractionResult(OrderPictures, InteractionResult):
                 self.orders,
                 "pass `orders=None`",
             )
-        return pair_values(
-            self._pick(self.contributions, example, output),
-            self._pick(self.interactions, example, output).mean(0),
-            float(self._pick(self.info.v_empty, example, output)),
-            None if self.interaction_errors is None else self.n_evaluations,
-        )
+        return self._pairs_to_shapiq(example, output)
 
     def _by_order(
         self, example: int, output: tuple[int, ...]
@@ -216,11 +216,13 @@ class MultiOrderInteractionResult(OrderPictures, InteractionResult):
         values = self._returned(self.pair_values().mean(-2))
         return Listing(values, self.pairs.__getitem__)
 
-    def _partial(self, reading: str) -> str:
+    def _check_every_pair(self, reading: str) -> None:
         n = len(self.players)
-        return (
-            f"`{reading}` must be read from a result that shares values between all "
-            f"{n * (n - 1) // 2} pairs, got one of {len(self.pairs)} pairs evaluated "
-            "one by one; pass `pairs=None`, with `sampling='reuse'` if `n_samples` is "
-            "given"
-        )
+        shared = not isinstance(self.estimate, PairedEstimate)
+        if not (shared and len(self.pairs) == n * (n - 1) // 2):
+            raise ValueError(
+                f"`{reading}` must be read from a result that shares values between "
+                f"all {n * (n - 1) // 2} pairs, got one of {len(self.pairs)} pairs"
+                f"{'' if shared else ' evaluated one by one'}; pass `pairs=None`, with "
+                "`sampling='reuse'` if `n_samples` is given"
+            )

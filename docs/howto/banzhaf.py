@@ -1,56 +1,42 @@
 """An attribution class of one's own: the Banzhaf interaction index of all pairs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
-from captum.log import log_usage
-from torch import Tensor
 
 from captum_interactions.attr import AbstractInteractionAttribution
-from captum_interactions.functional import banzhaf_interaction_index, shapley_values
-from captum_interactions.results import InteractionResult
+from captum_interactions.attr.base import attribution_of, estimate_of, info_of
+from captum_interactions.results import EstimatedResult
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BanzhafInteractionResult(InteractionResult):
-    pairs: Tensor = field(repr=False)  # (batch, *outputs, n, n)
-    singles: Tensor = field(repr=False)  # (batch, *outputs, n)
-
+class BanzhafInteractionResult(EstimatedResult):  # Shapley values and files inherited
     @property
     def values(self):
-        return self._returned(self.pairs)  # in the model's dtype
-
-    def shapley_values(self):  # what `attribute` spreads over the inputs
-        return self._returned(self.singles)
+        return self.interaction_index("BII")  # in the model's dtype
 
     def top_k(self, k=10):
         i, j = torch.triu_indices(len(self.players), len(self.players), 1)
         members = list(zip(i.tolist(), j.tolist(), strict=True))
-        return self._ranked(self.pairs[..., i, j], members.__getitem__, k)
+        return self._ranked(self.values[..., i, j], members.__getitem__, k)
 
 
 class BanzhafInteraction(AbstractInteractionAttribution):
-    @log_usage(part_of_slo=True)  # NoiseTunnel looks for it
-    def attribute(
-        self, inputs, baselines=None, target=None, additional_forward_args=None,
-        feature_mask=None, perturbations_per_eval=None, show_progress=False,
-    ):  # fmt: skip
-        return self.interactions(
-            inputs, baselines, target, additional_forward_args, feature_mask,
-            perturbations_per_eval, show_progress,
-        ).attributions()  # fmt: skip
-
     def interactions(
         self, inputs, baselines=None, target=None, additional_forward_args=None,
-        feature_mask=None, perturbations_per_eval=None, show_progress=False,
+        feature_mask=None, n_samples=None, perturbations_per_eval=None,
+        show_progress=False, *, generator=None,
     ):  # fmt: skip
-        game = self._game(  # plan, and the only thing that knows the model
+        game = self._game(  # the only thing that knows the model
             inputs, baselines, target, additional_forward_args, feature_mask,
             perturbations_per_eval, show_progress,
         )  # fmt: skip
-        table = game.table()  # evaluate: v(S) of all coalitions
-        return BanzhafInteractionResult(  # reduce: linear in v
-            info=self._info(game, inputs, table[..., 0], table[..., -1]),
-            pairs=banzhaf_interaction_index(table),
-            singles=shapley_values(table),
-        )
+        return self.read(game, n_samples, generator=generator)
+
+    attribute = attribution_of(interactions, "Shapley values.")  # same arguments
+
+    @classmethod
+    def read(cls, game, n_samples=None, *, generator=None):
+        found = estimate_of(game, n_samples, generator=generator)  # plan, evaluate
+        info = info_of(game, found.v_empty, found.v_full)
+        return BanzhafInteractionResult(info, found)  # reads when it is asked

@@ -301,7 +301,7 @@ def test_bad_options_before_the_first_forward(options, message):
     ("call", "message"),
     [
         (lambda r: r.top_k(0), "`k` must be a positive integer, got 0"),
-        (lambda r: r.top_k(2, min_size=3, max_size=2), "`min_order, max_order` must"),
+        (lambda r: r.top_k(2, min_size=3, max_size=2), "`min_size, max_size` must"),
         (lambda r: r.salient(1.0), r"`threshold` must be inside \(0, 1\), got 1.0"),
         (lambda r: r.reconstruct(None, 0.0), r"`threshold` must be inside \(0, 1\)"),
         (lambda r: r.terms_for_share(2.0), r"`share` must be inside \(0, 1\)"),

@@ -137,7 +137,7 @@ class TestSampled:
         assert abs(high - pair * (1 + rest)) < 1e-9
         expected, error = pair * (1 + rest / 2), result.std_error[0, 1, 0, 1].item()
         assert abs(middle - expected) < 4 * error
-        assert result.contexts == (1, 247, 1)
+        assert result.estimate.contexts == (1, 247, 1)
         assert result.n_evaluations <= 2000
         assert bool((result.values[..., 5, 6].abs() < 1e-9).all())
         assert_close(result.absolute_deltas()[0, 0, 0, 1].item(), abs(pair))
@@ -224,7 +224,7 @@ class TestSampledShapleyInteraction:
         error = (sampled.values - exact.values).abs()
         assert (error <= 2 * sampled.std_error + 1e-12).double().mean() > 0.85
         gap = sampled.shapley_values() - exact.shapley_values()
-        assert gap.abs().max() < 4 * sampled.singles_error.max()
+        assert gap.abs().max() < 4 * sampled.shapley_error().max()
         assert sampled.efficiency_gap.abs().max() < 1e-9
 
 

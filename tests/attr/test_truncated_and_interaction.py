@@ -8,18 +8,15 @@ from torch.testing import assert_close
 
 from captum_interactions import AndInteraction
 from captum_interactions.attr import TruncatedAndInteraction
+from captum_interactions.estimators.sparse import held_out_masks
 from captum_interactions.results import SparseInteractionResult
-from captum_interactions.results.sparse import (
-    held_out_masks,
-    pack_coalitions,
-)
 from tests import reference
 from tests.contracts.attribution import AttributionContract, Mlp, double
 
 
 class TestTruncatedAndInteraction(AttributionContract):
     method = TruncatedAndInteraction
-    options = {"max_order": 9, "n_held_out": 10}  # noqa: RUF012
+    options = {"max_size": 9, "n_held_out": 10}  # noqa: RUF012
 
 
 def product_model(terms):
@@ -34,7 +31,7 @@ def product_model(terms):
 def test_is_the_full_transform_cut_off():
     x, model = double(2, 6), Mlp(6)
     full = AndInteraction(model).interactions(x)
-    cut = TruncatedAndInteraction(model).interactions(x, max_order=3)
+    cut = TruncatedAndInteraction(model).interactions(x, max_size=3)
     assert cut.values.shape == (2, 2, 42)
     codes = [reference.code(members) for members in cut.coalitions]
     assert_close(cut.values, full.values[..., codes])
@@ -58,7 +55,7 @@ def test_two_hundred_players_and_the_caveat():
         frozenset({1, 2, 50}): 8.0,
     }
     result = TruncatedAndInteraction(product_model(terms)).interactions(
-        torch.ones(1, 200).double(), max_order=2
+        torch.ones(1, 200).double(), max_size=2
     )
     assert len(result.coalitions) == 20_101
     assert result.n_evaluations == 20_101 + 1 + 1000
@@ -75,7 +72,7 @@ def test_held_out_figure_is_r_squared_on_those_masks():
     x, model = double(1, 7), Mlp(7, 1)
     generator = torch.Generator().manual_seed(5)
     result = TruncatedAndInteraction(model).interactions(
-        x, max_order=2, n_held_out=40, generator=generator
+        x, max_size=2, n_held_out=40, generator=generator
     )
     masks = held_out_masks(7, 40, torch.Generator().manual_seed(5))
     v = model(torch.where(masks, x, 0.0))[:, 0]
@@ -102,19 +99,14 @@ def test_file_and_back(tmp_path):
     assert_close(loaded.held_out_r2, result.held_out_r2)
 
 
-def test_packing_nothing():
-    assert pack_coalitions([]).shape == (0, 0)
-    assert pack_coalitions([()]).shape == (1, 0)
-
-
 def test_bad_orders_before_the_first_forward():
     def refuse(x):
         raise AssertionError("evaluated")
 
     method, x = TruncatedAndInteraction(refuse), torch.zeros(1, 200)
     with pytest.raises(ValueError, match=r"at most 2\*\*24 coalitions.*66,018,451 for"):
-        method.interactions(x, max_order=4)
-    with pytest.raises(ValueError, match="`max_order` must be a positive integer"):
-        method.interactions(x, max_order=0)
+        method.interactions(x, max_size=4)
+    with pytest.raises(ValueError, match="`max_size` must be a positive integer"):
+        method.interactions(x, max_size=0)
     with pytest.raises(ValueError, match="`n_held_out` must be a positive integer"):
         method.interactions(x, n_held_out=0)

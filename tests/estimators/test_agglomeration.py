@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from captum_interactions import functional as F
-from captum_interactions.estimators import (
+from captum_interactions.estimators.agglomeration import (
+    agglomerate,
+    grow_from_tables,
+)
+from captum_interactions.estimators.tree_contexts import (
     ExactContexts,
     SampledContexts,
-    agglomerate,
-    run_together,
+    shapley_subsets,
 )
-from captum_interactions.estimators.tree_contexts import shapley_subsets
 from tests import reference
 
 
@@ -22,7 +24,7 @@ def grow(v, edges=None, contexts=None, players=None, **options):
     players = range(F.n_players(v)) if players is None else players
     edges = tuple(pairwise(players)) if edges is None else edges
     growth = agglomerate(players, edges, contexts or ExactContexts(), **options)
-    [tree] = run_together([growth], lambda asked: [v[codes] for codes in asked])
+    [tree] = grow_from_tables([growth], [v])
     return tree
 
 
@@ -183,14 +185,15 @@ def sampled(v, budget, seed=0, most_pairs=2):
     joins = shapley_subsets(many, n, torch.Generator().manual_seed(seed))
     seen = set()
 
-    def evaluate(asked):
-        seen.update(asked[0].flatten().tolist())
-        return [v[asked[0]]]
-
     contexts = SampledContexts(joins, budget, most_pairs)
     growth = agglomerate(range(n), tuple(pairwise(range(n))), contexts, beam=1)
-    [tree] = run_together([growth], evaluate)
-    return tree, len(seen)
+    asked = next(growth)
+    while True:
+        seen.update(asked.flatten().tolist())
+        try:
+            asked = growth.send(v[asked])
+        except StopIteration as finished:
+            return finished.value, len(seen)
 
 
 def polynomial_game(n, seed=0):
@@ -246,13 +249,7 @@ def test_trees_grow_in_step(random_table):
         agglomerate(range(n), tuple(pairwise(range(n))), ExactContexts())
         for n in (4, 6)
     ]
-    trees = run_together(
-        growths,
-        lambda asked: [
-            None if codes is None else v[codes]
-            for v, codes in zip(tables, asked, strict=True)
-        ],
-    )
+    trees = grow_from_tables(growths, tables)
     for v, tree in zip(tables, trees, strict=True):
         assert spans(tree) == spans(grow(v))
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from captum_interactions import functional as F
-from captum_interactions.estimators import plan_coalition
+from captum_interactions.estimators.coalition import plan_coalition
 from captum_interactions.estimators.tree_contexts import shapley_subsets
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from captum_interactions import functional as F
-from captum_interactions.estimators import plan_corner_pairs
+from captum_interactions.estimators.corner_pairs import plan_corner_pairs
 from tests import reference
 
 Q = 10

@@ -12,7 +12,10 @@ from torch.testing import assert_close
 
 from captum_interactions import estimators
 from captum_interactions import functional as F
-from captum_interactions.estimators import strategy, walsh
+from captum_interactions.estimators import walsh
+from captum_interactions.estimators._completion import complete_table
+from captum_interactions.estimators._stratified import stratified_codes
+from captum_interactions.estimators.paired import paired_contexts
 from captum_interactions.estimators.walsh import (
     Completion,
     WalshPrior,
@@ -28,6 +31,21 @@ def evaluate(table):
 
     game.count = 0
     return game
+
+
+def sample_table(game, n, budget, **options):
+    plan = estimators.table_plan(n, budget, **options)
+    return estimators.evaluate(plan, game, budget)
+
+
+def sample_pairs(game, n, pairs, orders, contexts, **options):
+    plan = estimators.pair_plan(n, pairs, orders, contexts, **options)
+    return estimators.evaluate(plan, game)
+
+
+def sample_orders(game, n, pairs, orders, budget, **options):
+    plan = estimators.order_plan(n, pairs, orders, budget, **options)
+    return estimators.evaluate(plan, game, budget)
 
 
 def seeded(seed):
@@ -60,7 +78,7 @@ class TestPlans:
     @given(st.integers(2, 11), st.integers(0, 2000), st.integers(0, 100))
     def test_distinct_within_budget_and_ends_complete(self, n, extra, seed):
         budget = estimators.smallest_budget(n) + extra
-        codes = estimators.stratified_codes(n, budget, seeded(seed))
+        codes = stratified_codes(n, budget, seeded(seed))
         assert len(codes) == len(codes.unique()) == min(budget, 1 << n)
         counts = torch.bincount(F.coalition_sizes(n)[codes], minlength=n + 1).tolist()
         for size in {0, 1, n - 1, n}:
@@ -73,23 +91,16 @@ class TestPlans:
     def test_every_coalition_of_a_size_is_equally_likely(self):
         n, hits = 6, torch.zeros(64)
         for seed in range(400):
-            hits[estimators.stratified_codes(n, 30, seeded(seed))] += 1
+            hits[stratified_codes(n, 30, seeded(seed))] += 1
         sizes = F.coalition_sizes(n)
         for size in (2, 3, 4):
             frequency = hits[sizes == size] / 400
             deviation = (frequency.mean() * (1 - frequency.mean()) / 400) ** 0.5
             assert (frequency - frequency.mean()).abs().max() < 4 * deviation
 
-    def test_distinct_reads_back_what_was_wanted(self):
-        masks = F.all_masks(3)[torch.tensor([[5, 1], [5, 0]])]
-        plan = estimators.distinct(masks)
-        assert len(plan.masks) == 3
-        values = F.masks_to_codes(plan.masks).double()
-        assert plan.read(values).tolist() == [[5, 1], [5, 0]]
-
     def test_too_small_a_budget_names_the_smallest(self):
         with pytest.raises(ValueError, match="`n_samples` must be at least 18 with 8 "):
-            estimators.stratified_codes(8, 17)
+            stratified_codes(8, 17)
 
 
 class TestWalshPrior:
@@ -154,7 +165,7 @@ class TestWalshPrior:
             monkeypatch.setattr(module + "_DIRECT_ROWS", 0)
             monkeypatch.setattr(module + "_PRECONDITIONER_RANK", 20)
         prior, n = self.make(7), 7
-        codes = estimators.stratified_codes(n, 60, seeded(1))
+        codes = stratified_codes(n, 60, seeded(1))
         values = torch.randn(2, 60, generator=seeded(2), dtype=torch.float64)
         masks = F.all_masks(n)
         known = masks[codes]
@@ -179,19 +190,19 @@ class TestWalshPrior:
 class TestCompletedTables:
     def test_known_values_are_kept_and_a_full_budget_is_exact(self):
         table = smooth_table(7, lead=(2,))
-        codes = estimators.stratified_codes(7, 40, seeded(0))
-        done = estimators.complete_table(codes, table[:, codes], 7, generator=seeded(0))
+        codes = stratified_codes(7, 40, seeded(0))
+        done = complete_table(codes, table[:, codes], 7, generator=seeded(0))
         assert_close(done.table[:, codes], table[:, codes], rtol=0, atol=0)
         assert bool((done.errors[..., codes] == 0).all())
-        full = strategy.sample_table(evaluate(table), 7, 128, generator=seeded(0))
+        full = sample_table(evaluate(table), 7, 128, generator=seeded(0))
         assert_close(full.table, table, rtol=0, atol=0)
-        _, error = full.read(F.shapley_values)
-        assert bool((error == 0).all())
+        assert full.exact
+        assert full.read(F.shapley_values).std_error is None
 
     def test_enumerated_borders_make_the_end_orders_exact(self):
         n, table = 9, smooth_table(9)
         budget = 2 * (1 + n + comb(n, 2)) + 80
-        done = strategy.sample_table(evaluate(table), n, budget, generator=seeded(0))
+        done = sample_table(evaluate(table), n, budget, generator=seeded(0))
         estimate, error = done.read(pairs_of)
         ends = [0, n - 2]
         assert_close(estimate[ends], pairs_of(table)[ends], rtol=0, atol=1e-10)
@@ -201,28 +212,28 @@ class TestCompletedTables:
     @pytest.mark.parametrize("n", [10])
     def test_smooth_games_are_found(self, n):
         table = smooth_table(n)
-        done = strategy.sample_table(evaluate(table), n, 250, generator=seeded(0))
+        done = sample_table(evaluate(table), n, 250, generator=seeded(0))
         estimate, truth = pairs_of(done.table), pairs_of(table)
         assert (estimate - truth).square().mean() < 0.05 * truth.square().mean()
 
     def test_constant_and_additive_games(self):
         flat = torch.full((256,), 3.0, dtype=torch.float64)
-        done = strategy.sample_table(evaluate(flat), 8, 60, generator=seeded(0))
+        done = sample_table(evaluate(flat), 8, 60, generator=seeded(0))
         assert_close(done.table, flat)
         additive = F.all_masks(8).double() @ torch.arange(8).double()
-        done = strategy.sample_table(evaluate(additive), 8, 60, generator=seeded(0))
+        done = sample_table(evaluate(additive), 8, 60, generator=seeded(0))
         assert_close(done.table, additive, rtol=0, atol=1e-3)
 
     def test_symmetric_games_are_found_whatever_their_curve(self):
         """Paired sampling is exact on v = h(|S|); so is the free function of size."""
         h = torch.randn(10, generator=seeded(3), dtype=torch.float64)
         table = h[F.coalition_sizes(9)]
-        done = strategy.sample_table(evaluate(table), 9, 150, generator=seeded(0))
+        done = sample_table(evaluate(table), 9, 150, generator=seeded(0))
         assert (done.table - table).abs().max() < 0.02 * h.abs().max()
 
     def test_unstructured_games_shrink_instead_of_adding_noise(self):
         table = torch.randn(1 << 9, generator=seeded(0), dtype=torch.float64)
-        done = strategy.sample_table(evaluate(table), 9, 200, generator=seeded(0))
+        done = sample_table(evaluate(table), 9, 200, generator=seeded(0))
         truth = pairs_of(table)
         assert (pairs_of(done.table) - truth).square().mean() < truth.square().mean()
 
@@ -231,7 +242,7 @@ class TestCompletedTables:
         shares = []
         for seed in range(4):
             table = smooth_table(8, seed)
-            done = strategy.sample_table(
+            done = sample_table(
                 evaluate(table), 8, 110, unbiased=unbiased, generator=seeded(seed)
             )
             estimate, error = done.read(lambda v: pairs_of(v)[1:-1])
@@ -251,11 +262,11 @@ class TestCompletedTables:
             return out, out.new_zeros(draws, 32)
 
         monkeypatch.setattr(
-            "captum_interactions.estimators.completed._posterior", surrogate
+            "captum_interactions.estimators._completion._posterior", surrogate
         )
         tables = torch.stack(
             [
-                strategy.sample_table(
+                sample_table(
                     evaluate(table), n, 20, unbiased=True, generator=seeded(seed)
                 ).table
                 for seed in range(runs)
@@ -271,14 +282,14 @@ class TestCompletedTables:
 
     def test_budgets_are_counted_in_distinct_coalitions(self):
         game = evaluate(smooth_table(8))
-        strategy.sample_table(game, 8, 100, generator=seeded(0))
+        sample_table(game, 8, 100, generator=seeded(0))
         assert game.count == 100
 
     def test_bad_input(self):
         with pytest.raises(ValueError, match="`codes` must be one distinct coalition"):
-            estimators.complete_table(torch.tensor([1, 1]), torch.zeros(2), 2)
+            complete_table(torch.tensor([1, 1]), torch.zeros(2), 2)
         with pytest.raises(ValueError, match="enough for two coalitions of every size"):
-            strategy.sample_table(evaluate(smooth_table(9)), 9, 22, unbiased=True)
+            sample_table(evaluate(smooth_table(9)), 9, 22, unbiased=True)
 
 
 class TestPairedContexts:
@@ -286,25 +297,25 @@ class TestPairedContexts:
         n, table = 6, smooth_table(6)
         pairs = F.resolve_pairs(None, n)
         contexts = [comb(n - 2, m) for m in range(n - 1)]
-        got = estimators.sample_pairs(evaluate(table), n, pairs, range(n - 1), contexts)
+        got = sample_pairs(evaluate(table), n, pairs, range(n - 1), contexts)
         assert_close(got.mean, pairs_of(table), rtol=0, atol=1e-12)
         absolute = F.upper_pairs(F.mean_absolute_deltas(table))
         assert_close(got.mean_absolute, absolute, rtol=0, atol=1e-12)
-        assert bool((got.std_error == 0).all())
+        assert bool((got.error == 0).all())
 
     def test_means_are_unbiased_and_errors_honest(self):
         n, table = 9, and_or_table(9)
         pairs, orders = [(0, 1), (4, 8), (2, 7)], [2, 3, 5]
         truth = F.read_pairs(F.multi_order_interaction(table)[orders], pairs)
-        got = estimators.sample_pairs(
+        got = sample_pairs(
             evaluate(table), n, pairs, orders, [3000] * 3, generator=seeded(0)
         )
-        deviations = (got.mean - truth) / got.std_error.clamp(min=1e-12)
+        deviations = (got.mean - truth) / got.error.clamp(min=1e-12)
         assert deviations.abs().max() < 4
         expected = F.context_variances(table, pairs)[orders] / 3000
         moving = expected > 1e-6
         assert bool(moving.any())
-        ratio = (got.std_error.square() / expected.clamp(min=1e-12))[moving]
+        ratio = (got.error.square() / expected.clamp(min=1e-12))[moving]
         assert (ratio - 1).abs().max() < 0.3
 
     def test_a_control_takes_out_what_it_explains(self):
@@ -313,17 +324,17 @@ class TestPairedContexts:
         pairs, orders = [F.resolve_pairs(None, n)[int(spread.argmax())]], [3]
         near = table + 0.01 * torch.randn(256, generator=seeded(0)).double()
         arguments = (evaluate(table), n, pairs, orders, [15])
-        plain = estimators.sample_pairs(*arguments, generator=seeded(1))
+        plain = sample_pairs(*arguments, generator=seeded(1))
         known = F.read_pairs(F.multi_order_interaction(near)[orders], pairs)
-        helped = estimators.sample_pairs(
+        helped = sample_pairs(
             *arguments, control=(evaluate(near), known), generator=seeded(1)
         )
-        assert helped.std_error.item() < plain.std_error.item() / 5
+        assert helped.error.item() < plain.error.item() / 5
         truth = F.read_pairs(F.multi_order_interaction(table)[orders], pairs)
-        assert (helped.mean - truth).abs() < 4 * helped.std_error
+        assert (helped.mean - truth).abs() < 4 * helped.error
         assert_close(helped.mean_absolute, plain.mean_absolute)
         noise = 100 * torch.randn(256, generator=seeded(0)).double()
-        ignored = estimators.sample_pairs(
+        ignored = sample_pairs(
             *arguments, control=(evaluate(noise), known), generator=seeded(1)
         )
         assert_close(ignored.mean, plain.mean, rtol=0, atol=0)
@@ -331,53 +342,20 @@ class TestPairedContexts:
     def test_blocks_do_not_change_the_contexts_that_were_drawn(self, monkeypatch):
         n, table = 8, smooth_table(8)
         arguments = (evaluate(table), n, F.resolve_pairs(None, n), [2, 4], [7, 9])
-        whole = estimators.sample_pairs(*arguments, generator=seeded(0))
-        monkeypatch.setattr("captum_interactions.estimators.contexts._BLOCK", 4 * 9 * 3)
-        parts = estimators.sample_pairs(*arguments, generator=seeded(0))
+        whole = sample_pairs(*arguments, generator=seeded(0))
+        monkeypatch.setattr("captum_interactions.estimators.paired._BLOCK", 4 * 9 * 3)
+        parts = sample_pairs(*arguments, generator=seeded(0))
         assert_close(parts.mean, whole.mean, rtol=0, atol=1e-12)
 
     def test_contexts_follow_the_budget(self):
-        assert estimators.paired_contexts(256, 200, [0, 127, 254], 81600) == [1, 100, 1]
+        assert paired_contexts(256, 200, [0, 127, 254], 81600) == [1, 100, 1]
         with pytest.raises(ValueError, match="at least 40 for 2 pairs and 3 orders"):
-            estimators.paired_contexts(8, 2, [0, 1, 2], 39)
-
-
-class TestChains:
-    def test_additive_and_symmetric_games_are_exact(self):
-        n = 7
-        weights = torch.arange(n).double()
-        additive = estimators.sample_chains(
-            lambda m: m.double() @ weights, n, 300, seeded(0)
-        )
-        assert_close(additive.shapley, weights)
-        assert additive.shapley_error.abs().max() < 1e-12
-        h = torch.randn(n + 1, generator=seeded(1), dtype=torch.float64)
-        curve = estimators.sample_chains(lambda m: h[m.sum(-1)], n, 300, seeded(0))
-        second = h[2:] - 2 * h[1:-1] + h[:-2]
-        assert_close(curve.average_interaction, second)
-
-    def test_means_and_errors(self):
-        n, table = 6, and_or_table(6)
-        game = evaluate(table)
-        walks = estimators.sample_chains(game, n, 40000, seeded(0))
-        assert game.count == walks.n_evaluations <= 64
-        error = walks.shapley_error.clamp(min=1e-12)
-        score = (walks.shapley - F.shapley_values(table)) / error
-        assert score.abs().max() < 4
-        truth = pairs_of(table).mean(-1)
-        error = walks.average_error.clamp(min=1e-12)
-        score = (walks.average_interaction - truth) / error
-        assert score[1:-1].abs().max() < 4
-        assert (walks.marginals - F.multi_order_shapley(table)).abs().max() < 0.1
-
-    def test_too_small_a_budget_names_the_smallest(self):
-        with pytest.raises(ValueError, match="`n_samples` must be at least 44 with 6"):
-            estimators.sample_chains(evaluate(smooth_table(6)), 6, 43)
+            paired_contexts(8, 2, [0, 1, 2], 39)
 
 
 class TestPilot:
     def run(self, table, n, pairs, orders, sampling, seed, budget=400):
-        got = strategy.sample_orders(
+        got = sample_orders(
             evaluate(table),
             n,
             pairs,
@@ -386,7 +364,7 @@ class TestPilot:
             sampling=sampling,
             generator=seeded(seed),
         )
-        if isinstance(got, estimators.CompletedTable):
+        if isinstance(got, estimators.TableEstimate):
             every = F.multi_order_interaction(got.table)[list(orders)]
             return F.read_pairs(every, pairs), True
         return got.mean, False

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from captum_interactions import functional as F
-from captum_interactions.estimators import learn_partition
-from captum_interactions.estimators.learned_partition import _across_boundaries
+from captum_interactions.estimators.learned_partition import (
+    _across_boundaries,
+    learn_partition,
+)
 from tests.functional.test_multivariate import OPERATORS, chain_segment
 
 

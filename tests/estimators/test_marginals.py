@@ -8,7 +8,10 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from captum_interactions.estimators import bernoulli_marginals, permutation_marginals
+from captum_interactions.estimators.marginals import (
+    bernoulli_marginals,
+    permutation_marginals,
+)
 from captum_interactions.functional import masks_to_codes
 from tests import reference
 

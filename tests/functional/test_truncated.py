@@ -18,15 +18,15 @@ from tests import reference
 
 
 @pytest.mark.parametrize("n", [1, 4, 6])
-@pytest.mark.parametrize("max_order", [1, 2, 3, 4])
-def test_equals_the_full_transform(random_table, n, max_order):
-    if max_order > n:
+@pytest.mark.parametrize("max_size", [1, 2, 3, 4])
+def test_equals_the_full_transform(random_table, n, max_size):
+    if max_size > n:
         pytest.skip("there are no such coalitions")
     table = random_table(n, 2)
-    coalitions = small_coalitions(n, max_order)
+    coalitions = small_coalitions(n, max_size)
     codes = [reference.code(row) for rows in coalitions for row in rows.tolist()]
-    assert sorted(codes) == (coalition_sizes(n) <= max_order).nonzero()[:, 0].tolist()
-    found = truncated_moebius(table[:, codes], n, max_order)
+    assert sorted(codes) == (coalition_sizes(n) <= max_size).nonzero()[:, 0].tolist()
+    found = truncated_moebius(table[:, codes], n, max_size)
     assert torch.allclose(found, moebius(table)[:, codes], atol=1e-10)
 
 
@@ -56,9 +56,9 @@ def test_gradients_flow():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match=r"`max_order` must be in 1\.\.3, got 4"):
+    with pytest.raises(ValueError, match=r"`max_size` must be in 1\.\.3, got 4"):
         small_coalitions(3, 4)
-    with pytest.raises(TypeError, match="`max_order` must be a positive integer"):
+    with pytest.raises(TypeError, match="`max_size` must be a positive integer"):
         small_coalitions(3, 1.5)
     with pytest.raises(ValueError, match="all 7 coalitions of at most 2 of 3 players"):
         truncated_moebius(torch.zeros(8), 3, 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import matplotlib
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from captum_interactions.functional import (
     shapley_values,
 )
 from captum_interactions.games import ModelGame, TableGame
-from captum_interactions.interop import sparse, to_shapiq_game
+from captum_interactions.interop import to_shapiq_game
 from tests import reference
 from tests.contracts.attribution import Mlp, double
 
@@ -234,12 +236,14 @@ def test_listed_interactions_reproduce_what_they_explain():
 def test_a_list_without_the_empty_set_adds_nothing():
     result = TruncatedAndInteraction(Mlp()).interactions(double(1, 4), target=1)
     kept = [i for i, members in enumerate(result.coalitions) if members]
-    proper = sparse.SparseInteractionResult(
-        info=result.info,
-        coefficients=result.coefficients[:, kept],
-        members=result.members[kept],
-        held_out_r2=result.held_out_r2,
-        n_held_out=result.n_held_out,
+    found = result.estimate
+    proper = replace(
+        result,
+        estimate=replace(
+            found,
+            terms=found.terms[kept],
+            coefficients=found.coefficients[:, kept],
+        ),
     )
     assert proper.to_shapiq()[()] == 0
     assert proper.to_shapiq()[0, 1] == result.to_shapiq()[0, 1] != 0

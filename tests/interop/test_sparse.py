@@ -57,7 +57,7 @@ def test_bad_calls():
 
 def test_two_outputs_are_refused(monkeypatch):
     monkeypatch.setattr(sparse, "_estimator", exact_estimator)
-    with pytest.raises(ValueError, match="`target` must be one output"):
+    with pytest.raises(ValueError, match="`game` must be of one example"):
         sparse_and_interactions(Mlp(), double(1, 4))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import comb
 from typing import Literal
 
@@ -12,23 +11,24 @@ from torch import Tensor
 
 from captum_interactions._checks import bad_value
 from captum_interactions._random import own_generator
-from captum_interactions.estimators.completed import CompletedTable, complete_table
-from captum_interactions.estimators.contexts import (
-    Evaluate,
-    PairEstimate,
-    paired_contexts,
-    sample_pairs,
-)
-from captum_interactions.estimators.pilot import (
+from captum_interactions.estimators._completion import complete_table
+from captum_interactions.estimators._pilot import (
     PILOT_SHARE,
     promises_less,
     reuse_is_better,
 )
-from captum_interactions.estimators.plan import (
+from captum_interactions.estimators._stratified import (
     MAX_TABLE_PLAYERS,
     smallest_budget,
     stratified_codes,
 )
+from captum_interactions.estimators.driver import Plan
+from captum_interactions.estimators.paired import (
+    PairedEstimate,
+    pair_plan,
+    paired_contexts,
+)
+from captum_interactions.estimators.table import TableEstimate
 from captum_interactions.functional import (
     codes_to_masks,
     masks_to_codes,
@@ -36,7 +36,7 @@ from captum_interactions.functional import (
     read_pairs,
 )
 
-__all__ = ["Sampling", "sample_table", "sample_orders"]
+__all__ = ["Sampling", "order_plan", "table_plan"]
 
 Sampling = Literal["auto", "reuse", "paired"]
 
@@ -45,44 +45,39 @@ Sampling = Literal["auto", "reuse", "paired"]
 _CELLS_PER_SIZE = 16
 
 
-def sample_table(
-    evaluate: Evaluate,
+def table_plan(
     n: int,
     budget: int,
     *,
     unbiased: bool = False,
     generator: torch.Generator | None = None,
-) -> CompletedTable:
-    """Evaluate ``budget`` coalitions and complete the table.
+) -> Plan[TableEstimate]:
+    """Evaluate ``budget`` coalitions and complete the table of all 2^n values.
+
+    By default the posterior mean under a Gaussian-process prior over games: the
+    smallest error we know how to get, at the price of a bias toward smooth games. Its
+    standard errors come from draws of the posterior.
 
     Args:
-        evaluate: The game: masks ``(C, n)`` to values ``(*lead, C)``.
         n: Number of players, at most 20.
-        budget: Coalitions to evaluate.
-        unbiased: See :func:`~.completed.complete_table`.
+        budget: Coalitions to evaluate; 2^n of them make the estimate exact.
+        unbiased: Correct the completion so that every entry, and every linear index, is
+            right on average over the draw of the coalitions, whatever the game.
         generator: Source of randomness; None starts one from the global seed.
 
     Returns:
-        The completed table.
+        A plan of one round.
 
     Raises:
         ValueError: If there are too many players, or the budget is too small.
 
     Example:
+        >>> from captum_interactions.estimators import evaluate
         >>> sizes = lambda masks: masks.double().sum(-1)
-        >>> generator = torch.Generator().manual_seed(0)
-        >>> done = sample_table(sizes, 5, 20, generator=generator)
-        >>> done.table[-1].item()
+        >>> plan = table_plan(5, 20, generator=torch.Generator().manual_seed(0))
+        >>> evaluate(plan, sizes).v_full.item()
         5.0
     """
-    _check_table_players(n)
-    generator = own_generator(generator)
-    codes = stratified_codes(n, budget, generator)
-    values = evaluate(codes_to_masks(codes, n))
-    return complete_table(codes, values, n, unbiased=unbiased, generator=generator)
-
-
-def _check_table_players(n: int) -> None:
     if n > MAX_TABLE_PLAYERS:
         bad_value(
             "n_samples",
@@ -91,10 +86,13 @@ def _check_table_players(n: int) -> None:
             "pass a coarser `feature_mask`; single pairs of more players can be "
             "sampled by `MultiOrderInteraction.interactions(pairs=…)`",
         )
+    generator = own_generator(generator)
+    codes = stratified_codes(n, budget, generator)
+    values = yield codes_to_masks(codes, n)
+    return complete_table(codes, values, n, unbiased=unbiased, generator=generator)
 
 
-def sample_orders(
-    evaluate: Evaluate,
+def order_plan(
     n: int,
     pairs: Sequence[tuple[int, int]],
     orders: Sequence[int],
@@ -103,39 +101,42 @@ def sample_orders(
     sampling: Sampling = "auto",
     unbiased: bool = False,
     generator: torch.Generator | None = None,
-) -> CompletedTable | PairEstimate:
+) -> Plan[TableEstimate | PairedEstimate]:
     """Spend a budget on multi-order interactions in the better of two ways.
 
     Args:
-        evaluate: The game: masks ``(C, n)`` to values ``(*lead, C)``.
         n: Number of players.
         pairs: The pairs wanted.
         orders: The context sizes wanted.
         budget: Coalitions to evaluate at most.
         sampling: ``"reuse"`` completes the table, ``"paired"`` draws contexts for each
-            pair, ``"auto"`` takes what promises the smaller error, by a pilot if only
-            few pairs and orders are wanted; beyond 20 players only ``"paired"`` is
-            possible.
-        unbiased: See :func:`~.completed.complete_table`; paired sampling always is.
+            pair, ``"auto"`` takes what promises the smaller error: reuse for all
+            pairs, and by a pilot if only few pairs and orders are wanted; beyond 20
+            players only ``"paired"`` is possible.
+        unbiased: See :func:`table_plan`; paired sampling always is.
         generator: Source of randomness; None starts one from the global seed.
 
     Returns:
-        The completed table, or the paired estimate.
+        A plan whose estimate is a completed table, or that of the pairs alone.
 
     Raises:
         ValueError: If the budget is too small for what is asked.
     """
     generator = own_generator(generator)
+    # Attributions need values that all pairs share.
+    every_pair = len(pairs) == n * (n - 1) // 2
+    if sampling == "auto" and every_pair:
+        sampling = "reuse"
     if sampling == "reuse" or (sampling == "auto" and n <= MAX_TABLE_PLAYERS):
         contexts = _affordable(n, len(pairs), orders, budget)
         if sampling == "reuse" or contexts is None or unbiased:
-            return sample_table(
-                evaluate, n, budget, unbiased=unbiased, generator=generator
+            return (
+                yield from table_plan(n, budget, unbiased=unbiased, generator=generator)
             )
-        return _piloted(evaluate, n, pairs, orders, budget, contexts, generator)
+        return (yield from _piloted(n, pairs, orders, budget, contexts, generator))
     # v(∅) and v(N) are evaluated besides.
     contexts = paired_contexts(n, len(pairs), orders, budget, reserved=2)
-    return sample_pairs(evaluate, n, pairs, orders, contexts, generator=generator)
+    return (yield from pair_plan(n, pairs, orders, contexts, generator=generator))
 
 
 def _affordable(
@@ -145,74 +146,76 @@ def _affordable(
     if n_pairs * len(orders) >= _CELLS_PER_SIZE * (n + 1):
         return None
     left = budget - max(smallest_budget(n), round(PILOT_SHARE * budget))
-    least = 4 * n_pairs * sum(min(2, comb(n - 2, m)) for m in orders)
+    least = 4 * n_pairs * sum(min(2, comb(n - 2, m)) for m in orders) + 2
     if budget >= 1 << n or left < least:
         return None
-    return paired_contexts(n, n_pairs, orders, left)
+    return paired_contexts(n, n_pairs, orders, left, reserved=2)
 
 
 def _piloted(
-    evaluate: Evaluate,
     n: int,
     pairs: Sequence[tuple[int, int]],
     orders: Sequence[int],
     budget: int,
     contexts: list[int],
     generator: torch.Generator,
-) -> CompletedTable | PairEstimate:
+) -> Plan[TableEstimate | PairedEstimate]:
+    """Complete a table from a part of the budget, and let it decide about the rest."""
     size = max(smallest_budget(n), round(PILOT_SHARE * budget))
     codes = stratified_codes(n, size, generator)
-    values = evaluate(codes_to_masks(codes, n))
+    values = yield codes_to_masks(codes, n)
     pilot = complete_table(codes, values, n, generator=generator)
-
-    def reading(table: Tensor) -> Tensor:
-        return read_pairs(
-            multi_order_interaction(table)[..., list(orders), :, :], pairs
-        )
-
-    surrogate, errors = pilot.read(reading)
-    spent = len(codes) / budget
-    if reuse_is_better(pilot, spent * errors.square(), pairs, orders, contexts):
+    promised, errors = pilot.read(lambda table: _cells(table, pairs, orders))
+    assert errors is not None
+    reuse = (len(codes) / budget) * errors.square()
+    if reuse_is_better(pilot, reuse, pairs, orders, contexts):
         rest = stratified_codes(n, budget, generator)
         rest = rest[~torch.isin(rest, codes)][: budget - len(codes)]
-        more = evaluate(codes_to_masks(rest, n))
-        return complete_table(
-            torch.cat([codes, rest]),
-            torch.cat([values, more], dim=-1),
-            n,
-            generator=generator,
-        )
-
-    def control(masks: Tensor) -> Tensor:
-        return pilot.table[..., masks_to_codes(masks).to(pilot.table.device)]
-
-    seen: list[tuple[Tensor, Tensor]] = [(codes, values)]
-
-    def remembered(masks: Tensor) -> Tensor:
-        fresh = evaluate(masks)
-        seen.append((masks_to_codes(masks), fresh))
-        return fresh
-
-    drawn = sample_pairs(
-        remembered,
+        more = yield codes_to_masks(rest, n)
+        every, both = torch.cat([codes, rest]), torch.cat([values, more], dim=-1)
+        return complete_table(every, both, n, generator=generator)
+    seen = [(codes, values)]
+    plan = pair_plan(
         n,
         pairs,
         orders,
         contexts,
-        control=(control, surrogate),
+        control=(lambda masks: pilot.predict(masks).value, promised),
         generator=generator,
     )
+    drawn = yield from _remembering(plan, seen)
     # What was drawn for single pairs completes a table too, often a better one.
     table = _completed_from(seen, n, generator)
-    promised = table.error(reading).square()
-    if promises_less(promised, drawn.std_error.square()):
+    error = table.read(lambda t: _cells(t, pairs, orders)).std_error
+    if error is None or promises_less(error.square(), drawn.error.square()):
         return table
-    return replace(drawn, n_evaluations=drawn.n_evaluations + len(codes))
+    return drawn
+
+
+def _cells(
+    table: Tensor, pairs: Sequence[tuple[int, int]], orders: Sequence[int]
+) -> Tensor:
+    return read_pairs(multi_order_interaction(table)[..., list(orders), :, :], pairs)
+
+
+def _remembering(
+    plan: Plan[PairedEstimate], seen: list[tuple[Tensor, Tensor]]
+) -> Plan[PairedEstimate]:
+    """Run a plan inside another, noting what it was told."""
+    masks = next(plan)
+    while True:
+        values = yield masks
+        seen.append((masks_to_codes(masks), values))
+        try:
+            masks = plan.send(values)
+        except StopIteration as finished:
+            estimate: PairedEstimate = finished.value
+            return estimate
 
 
 def _completed_from(
     seen: list[tuple[Tensor, Tensor]], n: int, generator: torch.Generator
-) -> CompletedTable:
+) -> TableEstimate:
     every = torch.cat([codes for codes, _ in seen])
     values = torch.cat([values for _, values in seen], dim=-1)
     codes, index = every.unique(return_inverse=True)

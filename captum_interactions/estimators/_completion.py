@@ -9,64 +9,21 @@ exact, and a budget of 2^n gives the exact answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions.estimators.table import TableEstimate
 from captum_interactions.estimators.walsh import Completion, fit_prior
 from captum_interactions.functional import coalition_sizes, codes_to_masks
 from captum_interactions.functional.coalitions import accumulation_dtype
 
-__all__ = ["CompletedTable", "complete_table"]
+__all__ = ["complete_table"]
 
 _DRAWS = 32
 # Error draws hold a table each: beyond a gigabyte of them, fewer have to do.
 _MOST_DRAWN_VALUES = 1 << 27
 _FEWEST_DRAWS = 8
-
-
-@dataclass(frozen=True)
-class CompletedTable:
-    """An estimated table, and draws of its error.
-
-    Attributes:
-        table: Estimates of v(S), ``(*lead, 2**n)``; the evaluated values themselves,
-            unless the estimate is to be unbiased.
-        errors: Draws of the error of the table, ``(draws, *lead, 2**n)``; no draws
-            when every coalition was evaluated.
-    """
-
-    table: Tensor
-    errors: Tensor
-
-    def read(self, reading: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        """Read an index that is linear in the table, and its standard error.
-
-        Args:
-            reading: A linear function of a table, such as
-                :func:`~captum_interactions.functional.shapley_values`.
-
-        Returns:
-            The estimate and its standard error, of the same shape.
-
-        Example:
-            >>> from captum_interactions.functional import shapley_values
-            >>> codes, values = torch.arange(4), torch.tensor([0.0, 1.0, 2.0, 5.0])
-            >>> estimate, error = complete_table(codes, values, 2).read(shapley_values)
-            >>> estimate.tolist(), error.tolist()
-            ([2.0, 3.0], [0.0, 0.0])
-        """
-        return reading(self.table), self.error(reading)
-
-    def error(self, reading: Callable[[Tensor], Tensor]) -> Tensor:
-        """Standard error of a reading that is linear in the table."""
-        square = torch.zeros_like(reading(self.table))
-        for error in self.errors:
-            square = square + reading(error) ** 2
-        return (square / max(1, len(self.errors))).sqrt()
 
 
 def complete_table(
@@ -77,7 +34,7 @@ def complete_table(
     unbiased: bool = False,
     draws: int = _DRAWS,
     generator: torch.Generator | None = None,
-) -> CompletedTable:
+) -> TableEstimate:
     """Estimate all 2^n values of a game from some of them.
 
     By default the posterior mean under :class:`~.walsh.WalshPrior`: the smallest error
@@ -89,8 +46,8 @@ def complete_table(
     the draw of the coalitions, whatever the game.
 
     Args:
-        codes: The evaluated coalitions, drawn by :func:`~.plan.stratified_codes` (any
-            coalitions do, unless ``unbiased``).
+        codes: The evaluated coalitions, drawn by
+            :func:`~._stratified.stratified_codes` (any do, unless ``unbiased``).
         values: v of these coalitions, ``(*lead, C)``.
         n: Number of players, at most 20.
         unbiased: Correct the completion so that it is right on average.
@@ -122,20 +79,18 @@ def complete_table(
     codes = codes.to(values.device)
     exact = values.to(accumulation_dtype(values.device))
     rows = exact.reshape(-1, exact.shape[-1])
+    lead = values.shape[:-1]
     if len(codes) == 1 << n:
         table = torch.empty_like(rows)
         table[:, codes] = rows
-        errors = table.new_zeros(0, *table.shape)
-    else:
-        affordable = _MOST_DRAWN_VALUES // (len(rows) << n)
-        draws = min(draws, max(_FEWEST_DRAWS, affordable))
-        fill = _unbiased if unbiased else _posterior
-        filled = [fill(codes, row, n, draws, generator) for row in rows]
-        table = torch.stack([t for t, _ in filled])
-        errors = torch.stack([e for _, e in filled], dim=1)
-    lead = values.shape[:-1]
-    return CompletedTable(
-        table.view(*lead, 1 << n), errors.view(len(errors), *lead, 1 << n)
+        return TableEstimate(table.view(*lead, 1 << n))
+    affordable = _MOST_DRAWN_VALUES // (len(rows) << n)
+    draws = min(draws, max(_FEWEST_DRAWS, affordable))
+    fill = _unbiased if unbiased else _posterior
+    filled = [fill(codes, row, n, draws, generator) for row in rows]
+    return TableEstimate(
+        torch.stack([table for table, _ in filled]).view(*lead, 1 << n),
+        torch.stack([errors for _, errors in filled], dim=1).view(-1, *lead, 1 << n),
     )
 
 

@@ -13,7 +13,7 @@ from math import comb
 import torch
 from torch import Tensor
 
-from captum_interactions.estimators.completed import CompletedTable
+from captum_interactions.estimators.table import TableEstimate
 from captum_interactions.functional.orders import context_variances
 
 __all__ = ["PILOT_SHARE", "promises_less", "reuse_is_better"]
@@ -26,7 +26,7 @@ _MARGIN = 2.0
 
 
 def reuse_is_better(
-    pilot: CompletedTable,
+    pilot: TableEstimate,
     reuse: Tensor,  # (*lead, orders, pairs)
     pairs: Sequence[tuple[int, int]],
     orders: Sequence[int],
@@ -50,9 +50,8 @@ def reuse_is_better(
     Returns:
         Whether to spend the rest on coalitions for all pairs.
     """
-    tables = torch.stack(
-        [pilot.table] + [pilot.table + error for error in pilot.errors[:_DRAWS]]
-    )
+    draws = () if pilot.errors is None else pilot.errors[:_DRAWS]
+    tables = torch.stack([pilot.table] + [pilot.table + error for error in draws])
     spread = context_variances(tables, pairs)[..., list(orders), :].mean(0)
     counts = torch.tensor(list(contexts)).to(spread).view(-1, 1)
     exact = torch.tensor(list(contexts)) == _available(pilot.table, orders)

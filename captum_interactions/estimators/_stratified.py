@@ -1,14 +1,7 @@
-"""Which coalitions to evaluate when 2^n is too many.
-
-A plan is a list of *distinct* coalitions: evaluating one twice buys nothing, because a
-game has no noise. Samplers that think in pairs or permutations repeat themselves often
-(two thirds of the coalitions at 500 calls and n = 14), so they hand over what they want
-and :func:`distinct` says what has to be evaluated.
-"""
+"""Distinct coalitions spread over the sizes, for up to twenty players."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import comb
 
 import torch
@@ -19,8 +12,6 @@ from captum_interactions.functional import coalition_sizes
 
 __all__ = [
     "MAX_TABLE_PLAYERS",
-    "CoalitionPlan",
-    "distinct",
     "stratified_codes",
     "smallest_budget",
 ]
@@ -30,37 +21,6 @@ MAX_TABLE_PLAYERS = 20
 # The ends of the size range hold few coalitions and decide orders 0 and n − 2 alone, so
 # they are enumerated, as long as they do not eat up more of the budget than this.
 _BORDER_SHARE = 0.6
-
-
-@dataclass(frozen=True)
-class CoalitionPlan:
-    """Distinct coalitions, and where each wanted one is found among them.
-
-    Attributes:
-        masks: The coalitions to evaluate, ``(C, n)`` bool.
-        index: For every wanted coalition its row in ``masks``, any shape, int64.
-    """
-
-    masks: Tensor
-    index: Tensor
-
-    def read(self, values: Tensor) -> Tensor:
-        """Return the wanted values, ``(*lead, *index.shape)``, from ``(*lead, C)``."""
-        return values[..., self.index]
-
-
-def distinct(
-    masks: Tensor,  # (*shape, n) bool
-) -> CoalitionPlan:
-    """Evaluate every coalition once.
-
-    Example:
-        >>> plan = distinct(torch.tensor([[True, False], [True, False], [True, True]]))
-        >>> len(plan.masks), plan.index.tolist()
-        (2, [0, 0, 1])
-    """
-    rows, index = torch.unique(masks.flatten(0, -2), dim=0, return_inverse=True)
-    return CoalitionPlan(rows, index.view(masks.shape[:-1]))
 
 
 def smallest_budget(n: int) -> int:
