@@ -23,6 +23,7 @@ from captum_interactions.games._prompt_cost import PromptCost, row_tokens, tree_
 from captum_interactions.games._prompt_evaluation import Path, evaluation_of
 from captum_interactions.games._responses import Reading, Responses, encoded_target
 from captum_interactions.games.arguments import warn_if_training
+from captum_interactions.games.base import Game
 from captum_interactions.players import Players, PromptPlayers
 
 __all__ = ["PromptCost", "PromptGame", "PromptOutput"]
@@ -32,7 +33,7 @@ __all__ = ["PromptCost", "PromptGame", "PromptOutput"]
 _CACHE_BYTES = 256 << 20
 
 
-class PromptGame:
+class PromptGame(Game):
     """Log-probability of a response, of the prompt that a coalition leaves over.
 
     v(S) = Σ_t log p(y_t | row of S, y_1 … y_{t−1}): absent pieces are not in the prompt
@@ -138,7 +139,7 @@ class PromptGame:
         self._evaluation = evaluation_of(
             model, players, self.responses.ids, path, cache_bytes, width
         )
-        self._show_progress = show_progress
+        self.show_progress = show_progress
         self._known: dict[bytes, Tensor] = {}
         self._rows: dict[bytes, bytes] = {}
 
@@ -149,22 +150,17 @@ class PromptGame:
         )
 
     @property
-    def n_players(self) -> int:
-        """The number of players n."""
-        return len(self.prompt)
-
-    @property
     def batch_size(self) -> int:
         """One: the prompt."""
         return 1
 
     @property
-    def value_dtype(self) -> torch.dtype:
+    def value_dtype(self) -> torch.dtype:  # type: ignore[override]
         """Floating dtype of the model, at least float32."""
         return torch.promote_types(self._evaluation.dtype, torch.float32)
 
     @property
-    def n_evaluations(self) -> int:
+    def n_evaluations(self) -> int:  # type: ignore[override]
         """Distinct coalitions evaluated so far."""
         return len(self._rows)
 
@@ -314,7 +310,7 @@ class PromptGame:
                 todo.setdefault(key, rows[packed])
         if todo:
             missing = torch.stack(list(todo.values()))
-            with progress_bar(self._show_progress, "PromptGame", len(missing)) as bar:
+            with progress_bar(self.show_progress, "PromptGame", len(missing)) as bar:
                 values = self._evaluation.log_probs(missing, bar.update)
             self._check_finite(values, missing)
             self._known.update(zip(todo, values, strict=True))
@@ -468,7 +464,7 @@ class PromptGame:
                 )
 
 
-class PromptOutput:
+class PromptOutput(Game):
     """One output of a :class:`PromptGame` as a game of its own.
 
     It shares the other's evaluations.
@@ -487,14 +483,9 @@ class PromptOutput:
         return f"PromptOutput({self.name!r} of {self.game!r})"
 
     @property
-    def players(self) -> Players:
+    def players(self) -> Players:  # type: ignore[override]
         """The players."""
         return self.game.players
-
-    @property
-    def n_players(self) -> int:
-        """The number of players n."""
-        return self.game.n_players
 
     @property
     def batch_size(self) -> int:
@@ -502,12 +493,12 @@ class PromptOutput:
         return 1
 
     @property
-    def value_dtype(self) -> torch.dtype:
+    def value_dtype(self) -> torch.dtype:  # type: ignore[override]
         """Floating dtype of the model."""
         return self.game.value_dtype
 
     @property
-    def n_evaluations(self) -> int:
+    def n_evaluations(self) -> int:  # type: ignore[override]
         """Distinct coalitions evaluated so far, for any output."""
         return self.game.n_evaluations
 

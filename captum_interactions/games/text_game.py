@@ -14,6 +14,7 @@ from captum_interactions._checks import bad_type, bad_value, check_enumerable
 from captum_interactions.functional.coalitions import all_masks
 from captum_interactions.games._language_model import ROWS_ON, TOKENS_ON
 from captum_interactions.games.arguments import warn_if_training
+from captum_interactions.games.base import Game
 from captum_interactions.games.value_functions import ValueFunction, logit
 from captum_interactions.players import Players, PromptPlayers
 
@@ -29,7 +30,7 @@ class _Row(NamedTuple):
     present: tuple[bool, ...]  # of each token
 
 
-class TextGame:
+class TextGame(Game):
     """The output of an encoder on the words that a coalition leaves over.
 
     What it means that a word is absent is a choice, and changes interactions far more
@@ -110,7 +111,7 @@ class TextGame:
         self._target = target
         self._absence = absence
         self._value = value(_identity)
-        self._show_progress = show_progress
+        self.show_progress = show_progress
         self._known: dict[bytes, Tensor] = {}
         self._stand_in = self._token_for(absence)
         self._pad = getattr(players.tokenizer, "pad_token_id", None) or 0
@@ -124,24 +125,19 @@ class TextGame:
         )
 
     @property
-    def n_players(self) -> int:
-        """The number of players n."""
-        return len(self.text)
-
-    @property
     def batch_size(self) -> int:
         """One: the text."""
         return 1
 
     @property
-    def value_dtype(self) -> torch.dtype:
+    def value_dtype(self) -> torch.dtype:  # type: ignore[override]
         """Floating dtype of the model, at least float32."""
         parameter = next(iter(self.model.parameters()), None)
         dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         return torch.promote_types(dtype, torch.float32)
 
     @property
-    def n_evaluations(self) -> int:
+    def n_evaluations(self) -> int:  # type: ignore[override]
         """Distinct coalitions evaluated so far."""
         return len(self._known)
 
@@ -162,7 +158,7 @@ class TextGame:
             ValueError: If its shape does not fit, or a value is not finite.
         """
         masks = self._checked(masks)
-        _evaluate([(self, masks)], self._show_progress)
+        _evaluate([(self, masks)], self.show_progress)
         return torch.stack([self._known[_packed(m)] for m in masks], -1)[None]
 
     def table(self) -> Tensor:
