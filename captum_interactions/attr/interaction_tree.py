@@ -63,7 +63,8 @@ class InteractionTree(AbstractInteractionAttribution):
     References:
         Zhang et al., "Building interpretable interaction trees for deep NLP models"
         (AAAI 2021), as in the authors' code; see
-        :func:`~captum_interactions.estimators.agglomeration.agglomerate` for what is ours.
+        :func:`~captum_interactions.estimators.agglomeration.agglomerate` for what is
+        ours.
 
     Example:
         >>> model = lambda x: x[:, 0] * x[:, 1] - 2 * x[:, 2] * x[:, 3]

@@ -155,7 +155,7 @@ class PromptGame(Game):
         return 1
 
     @property
-    def value_dtype(self) -> torch.dtype:  # type: ignore[override]
+    def value_dtype(self) -> torch.dtype:
         """Floating dtype of the model, at least float32."""
         return torch.promote_types(self._evaluation.dtype, torch.float32)
 
@@ -493,7 +493,7 @@ class PromptOutput(Game):
         return 1
 
     @property
-    def value_dtype(self) -> torch.dtype:  # type: ignore[override]
+    def value_dtype(self) -> torch.dtype:
         """Floating dtype of the model."""
         return self.game.value_dtype
 

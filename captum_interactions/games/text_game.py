@@ -130,7 +130,7 @@ class TextGame(Game):
         return 1
 
     @property
-    def value_dtype(self) -> torch.dtype:  # type: ignore[override]
+    def value_dtype(self) -> torch.dtype:
         """Floating dtype of the model, at least float32."""
         parameter = next(iter(self.model.parameters()), None)
         dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
