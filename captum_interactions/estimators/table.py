@@ -139,5 +139,5 @@ class TableEstimate(Estimate):
 def _chosen(values: Tensor, orders: Sequence[int] | None, axis: int) -> Tensor:
     if orders is None:
         return values
-    index = torch.tensor(list(orders), device=values.device)
+    index = torch.tensor(list(orders), dtype=torch.int64, device=values.device)
     return values.index_select(axis, index)

@@ -320,7 +320,7 @@ def test_sampled_shares_have_honest_errors():
 
 
 def test_a_large_budget_is_quick_to_plan():
-    from captum_interactions.estimators import plan_coalition
+    from captum_interactions.estimators.coalition import plan_coalition
 
     plan = plan_coalition(64, range(64), 2**40, generator=torch.Generator())
     assert len(plan.masks) < 4096 * 64

@@ -31,7 +31,7 @@ METHODS = {
     "tree": InteractionTree,
     "truncated": TruncatedAndInteraction,
 }
-OPTIONS = {"multivariate": {"partitions": "all"}, "truncated": {"max_order": 2}}
+OPTIONS = {"multivariate": {"partitions": "all"}, "truncated": {"max_size": 2}}
 GAMES = {
     "zero": lambda x: 0 * x.sum(1),
     "adds": lambda x: x[:, 0] * x[:, 1] + x[:, 2] * x[:, 3],
@@ -56,11 +56,11 @@ SIZES = {"size_strength", "sorted_interactions"}
 EXPECTED = {
     "and": PICTURES | PAIRS | ORDERS | SIZES,
     "and_or": PICTURES | PAIRS | ORDERS | SIZES,
-    "shapley": PICTURES | PAIRS,
+    "shapley": PICTURES | PAIRS | ORDERS,
     "orders": PICTURES | PAIRS | ORDERS,
     "multivariate": PICTURES,
     "tree": PICTURES | {"tree"},
-    "truncated": PICTURES | SIZES,
+    "truncated": PICTURES | PAIRS | ORDERS | SIZES,
 }
 
 
