@@ -186,7 +186,8 @@ def hf(
             ``additional_forward_args``: :meth:`HuggingFaceModel.arguments` sorts them.
         output: Field to explain, or a function of the whole output; ``None`` for
             ``logits``, or ``logits_per_image`` of a contrastive model.
-        labels: Names of the outputs; ``None`` for those of ``model.config``.
+        labels: Names of the outputs; ``None`` for those of ``model.config``, or a
+            mapping ``model.labels`` of names to indices.
         fixed: Arguments that are the same in every call and are not repeated with
             the rows. A contrastive model gets its fixed texts (or images) here and
             then returns ``(rows, texts)``; without, each row is an image with a text
@@ -249,6 +250,9 @@ def _labels(
 ) -> dict[str, int] | None:
     if labels is not None:
         return {str(label): index for index, label in enumerate(labels)}
+    own = getattr(model, "labels", None)
+    if isinstance(own, Mapping):
+        return dict(own)
     names = getattr(getattr(model, "config", None), "id2label", None)
     if not isinstance(names, Mapping):
         return None
