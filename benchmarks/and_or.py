@@ -319,7 +319,7 @@ def sparse() -> None:
         *(
             (
                 f"at most {k} players",
-                lambda k=k: TruncatedAndInteraction(model).interactions(x, max_order=k),
+                lambda k=k: TruncatedAndInteraction(model).interactions(x, max_size=k),
             )
             for k in (2, 3, 4)
         ),

@@ -95,7 +95,7 @@ def test_draws(name, game):
 @pytest.mark.parametrize("name", sorted(set(METHODS) - {"tree"}))  # takes two
 def test_draws_one_player(name):
     result = METHODS[name](lambda x: x[:, 0]).interactions(
-        torch.ones(2, 1).double(), **({"max_order": 1} if name == "truncated" else {})
+        torch.ones(2, 1).double(), **({"max_size": 1} if name == "truncated" else {})
     )
     for plot in sorted(EXPECTED[name] - ORDERS):
         getattr(result, f"plot_{plot}")()[0].canvas.draw()
