@@ -59,8 +59,8 @@ class AttackingUtility(AbstractOrderMetric):
             TypeError: If one is not a result of multi-order interactions.
             ValueError: If the two do not match each other, or those before.
         """
-        first = check_result("clean", clean)
-        second = check_result("adversarial", adversarial)
+        first = check_result("clean", clean, MultiOrderInteractionResult)
+        second = check_result("adversarial", adversarial, MultiOrderInteractionResult)
         same = (
             first.pairs == second.pairs
             and first.orders == second.orders
@@ -79,7 +79,7 @@ class AttackingUtility(AbstractOrderMetric):
         values = first.pair_values(order_utility(change, list(first.orders)))
         count = values.numel() // max(1, values.shape[-2])
         n = len(first.players)
-        self._add(n, first.orders, count, {"change": summed(values)})
+        self._add(n, count, {"change": summed(values)}, first.orders)
 
     def _ratio(self, sums: dict[str, Tensor]) -> Tensor:
         return sums["change"] / self.count

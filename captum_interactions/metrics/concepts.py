@@ -6,7 +6,7 @@ every example: columns of a table, positions of an image, roles in a sentence.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,11 +17,10 @@ from captum_interactions.functional.coalitions import (
     coalition_sizes,
 )
 from captum_interactions.functional.sparsity import check_fraction
+from captum_interactions.metrics.base import AbstractMetric, check_result
 from captum_interactions.results import AndOrInteractionResult
 
 __all__ = ["Concept", "ConceptFrequency", "ConceptTransfer"]
-
-M = TypeVar("M", bound="_ConceptMetric")
 
 
 class Concept(NamedTuple):
@@ -41,66 +40,17 @@ class Concept(NamedTuple):
     mean: float
 
 
-class _ConceptMetric:
+class _ConceptMetric(AbstractMetric):
     """Sums over examples (and outputs, which count alike)."""
 
     def __init__(self, threshold: float) -> None:
         check_fraction("threshold", threshold, "try 0.05")
         self.threshold = threshold
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything."""
-        self.n_players = 0
-        self.count = 0
-        self._sums: dict[str, Tensor] = {}
+        super().__init__()
 
     @property
     def _settings(self) -> tuple[object, ...]:
-        return (type(self).__name__, self.threshold)
-
-    def _add(self, n: int, count: int, sums: dict[str, Tensor]) -> None:
-        if self.count and n != self.n_players:
-            bad_value(
-                "result",
-                f"one of {self.n_players} players, as before",
-                f"{n} players",
-                "a concept must mean the same coalition in every example",
-            )
-        self.n_players = n
-        self.count += count
-        for name, total in sums.items():
-            self._sums[name] = self._sums[name] + total if name in self._sums else total
-
-    def _check_updated(self) -> None:
-        if not self.count:
-            raise ValueError(
-                f"{type(self).__name__} has nothing to compute from; call `update` "
-                "with at least one result first"
-            )
-
-    def merge(self: M, other: M) -> M:
-        """Add what another metric has summed, such as that of another process.
-
-        Args:
-            other: A metric of the same kind and settings; it stays as it is.
-
-        Returns:
-            This metric.
-
-        Raises:
-            ValueError: If its kind, settings or players differ.
-        """
-        if other._settings != self._settings:
-            bad_value(
-                "other",
-                f"like {self._settings}",
-                other._settings,
-                "construct both alike",
-            )
-        if other.count:
-            self._add(other.n_players, other.count, dict(other._sums))
-        return self
+        return (*super()._settings, self.threshold)
 
 
 class ConceptFrequency(_ConceptMetric):
@@ -126,8 +76,10 @@ class ConceptFrequency(_ConceptMetric):
         """Add the examples of a result.
 
         Raises:
+            TypeError: If it is of another kind.
             ValueError: If it has another number of players than those before.
         """
+        check_result("result", result, AndOrInteractionResult)
         parts = result.parts.detach().flatten(0, -3)
         salient = result.salient(self.threshold).flatten(0, -3)
         sums = {"salient": salient.double().sum(0), "values": parts.double().sum(0)}
@@ -199,8 +151,11 @@ class ConceptTransfer(_ConceptMetric):
         """Add two models' results on the same examples.
 
         Raises:
+            TypeError: If one is of another kind.
             ValueError: If they differ in examples, outputs or players.
         """
+        for name, result in (("first", first), ("second", second)):
+            check_result(name, result, AndOrInteractionResult)
         if first.parts.shape != second.parts.shape:
             bad_value(
                 "second",

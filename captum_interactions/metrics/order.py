@@ -45,11 +45,11 @@ class _InteractionMetric(AbstractOrderMetric):
             TypeError: If it is something else.
             ValueError: If its players or orders differ from those before.
         """
-        checked = check_result("result", result)
+        checked = check_result("result", result, MultiOrderInteractionResult)
         values = checked.pair_values()
         count = values.numel() // max(1, values.shape[-2])
         n = len(checked.players)
-        self._add(n, checked.orders, count, self._terms(checked, values))
+        self._add(n, count, self._terms(checked, values), checked.orders)
 
     def _terms(
         self, result: MultiOrderInteractionResult, values: Tensor

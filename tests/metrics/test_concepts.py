@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.testing import assert_close
 
 from captum_interactions import AndOrInteraction
 from captum_interactions.functional import coalition_members
 from captum_interactions.metrics import ConceptFrequency, ConceptTransfer
 from tests.contracts.attribution import Mlp, double
+from tests.contracts.metric import MetricContract
 
 
 @pytest.fixture(scope="module")
@@ -102,36 +102,43 @@ def test_a_model_shares_everything_with_itself(results):
     assert (~shared.isnan()).any()
 
 
-def test_updates_and_merges_add_up():
-    x, model = double(5, 4), Mlp()
-    whole, first, second = (ConceptFrequency() for _ in range(3))
-    whole.update(AndOrInteraction(model).interactions(x, target=0))
-    first.update(AndOrInteraction(model).interactions(x[:2], target=0))
-    second.update(AndOrInteraction(model).interactions(x[2:], target=0))
-    assert_close(first.merge(second).compute(), whole.compute())
-    assert first.count == whole.count == 5
-    first.reset()
-    assert_close(first.merge(whole).compute(), whole.compute())
+class TestConceptFrequency(MetricContract):
+    each = 2  # outputs
+    n_players = 4
+    factory = staticmethod(ConceptFrequency)
+
+    def feed(self, metric, x):
+        metric.update(AndOrInteraction(Mlp()).interactions(x))
+        return metric
+
+
+class TestConceptTransfer(TestConceptFrequency):
+    factory = staticmethod(ConceptTransfer)
+    results_per_update = 2
+
+    def feed(self, metric, x):
+        first = AndOrInteraction(Mlp()).interactions(x)
+        metric.update(first, AndOrInteraction(Mlp()).interactions(x + 0.1))
+        return metric
+
+
+class TestStrongestTransfer(TestConceptTransfer):
+    factory = staticmethod(lambda: ConceptTransfer(k=3))
 
 
 def test_bad_input(results):
-    for metric in (ConceptFrequency(), ConceptTransfer()):
-        with pytest.raises(ValueError, match="has nothing to compute from; call"):
-            metric.compute()
     with pytest.raises(ValueError, match=r"`threshold` must be inside \(0, 1\)"):
         ConceptFrequency(1.0)
     with pytest.raises(ValueError, match="`k` must be a positive integer, got 0"):
         ConceptTransfer(k=0)
-    with pytest.raises(ValueError, match="`other` must be like"):
+    with pytest.raises(ValueError, match="`other` must be a metric with"):
         ConceptFrequency(0.1).merge(ConceptFrequency(0.2))
     other = AndOrInteraction(Mlp(3)).interactions(double(6, 3))
     with pytest.raises(ValueError, match="`second` must be interactions of shape"):
         ConceptTransfer().update(results[0], other)
     metric = ConceptFrequency()
     metric.update(results[0])
-    with pytest.raises(
-        ValueError, match="`result` must be one of 4 players, as before"
-    ):
+    with pytest.raises(ValueError, match="`result` must be of 4 players"):
         metric.update(other)
     with pytest.raises(ValueError, match=r"`share` must be inside \(0, 1\)"):
         metric.recurring(0.0)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
-
 import pytest
 import torch
 from torch.testing import assert_close
 
-from captum_interactions import AndInteraction, MultiOrderInteraction, metrics
+from captum_interactions import MultiOrderInteraction, metrics
 from captum_interactions import functional as F
 from tests.contracts.attribution import Mlp, double
+from tests.contracts.metric import MetricContract
 
 
 def results(x, **options):
@@ -30,85 +28,46 @@ def feed(metric, x):
     return metric
 
 
-class MetricContract:
-    """Inherit and set ``factory``: splitting a data set changes nothing."""
+class OrderMetricContract(MetricContract):
+    each = 10  # pairs of five players
 
-    factory = staticmethod(metrics.OrderStrength)
+    def feed(self, metric, x):
+        return feed(metric, x)
 
-    def test_any_split_gives_the_same_curve(self):
-        x = double(6, 5)
-        whole = feed(self.factory(), x)
-        for cut in ([6], [1, 5], [2, 2, 2], [1, 1, 1, 1, 1, 1]):
-            parts = x.split(cut)
-            updated = self.factory()
-            for part in parts:
-                feed(updated, part)
-            merged = self.factory()
-            for part in parts:
-                merged.merge(feed(self.factory(), part))
-            for metric in (updated, merged):
-                assert_close(metric.compute(), whole.compute(), rtol=0, atol=1e-12)
-                assert metric.count == whole.count == 6 * 10
-
-    def test_merge_leaves_the_other_alone(self):
-        x = double(4, 5)
-        first, second = feed(self.factory(), x[:1]), feed(self.factory(), x[1:])
-        before = second.compute().clone()
-        feed(first.merge(second), x[:2])
-        assert_close(second.compute(), before, rtol=0, atol=0)
-        empty = self.factory().merge(second)
-        feed(empty, x[:2])
-        assert_close(second.compute(), before, rtol=0, atol=0)
-
-    def test_reset_copy_and_pickle(self):
-        metric = feed(self.factory(), double(2, 5))
-        curve = metric.compute()
-        assert_close(pickle.loads(pickle.dumps(metric)).compute(), curve)
-        assert_close(copy.deepcopy(metric).compute(), curve)
-        metric.reset()
-        with pytest.raises(ValueError, match="must be called after update"):
-            metric.compute()
-        assert_close(feed(metric, double(2, 5)).compute(), curve, rtol=0, atol=0)
-
-    def test_bad_input(self):
-        metric = feed(self.factory(), double(2, 5))
-        with pytest.raises(TypeError, match="`other` must be a "):
-            metric.merge(42)
-        other = feed(self.factory(), double(2, 5))
+    def test_orders_must_fit(self):
+        metric, other = (feed(self.factory(), double(2, 5)) for _ in range(2))
         other.orders = (0, 1, 2)
         with pytest.raises(ValueError, match="`result` must be of 5 players and order"):
             metric.merge(other)
-        wrong = AndInteraction(Mlp(5)).interactions(double(1, 5), target=0)
-        with pytest.raises(TypeError, match="must be a MultiOrderInteractionResult"):
-            update(metric, wrong, wrong)
         assert "4 orders, 20 summed" in repr(metric)
 
 
-class TestOrderStrength(MetricContract):
+class TestOrderStrength(OrderMetricContract):
     factory = staticmethod(metrics.OrderStrength)
 
 
-class TestDebiasedStrength(MetricContract):
+class TestDebiasedStrength(OrderMetricContract):
     factory = staticmethod(lambda: metrics.OrderStrength(debiased=True))
 
 
-class TestAverageInteraction(MetricContract):
+class TestAverageInteraction(OrderMetricContract):
     factory = staticmethod(metrics.AverageInteraction)
 
 
-class TestPositiveRatio(MetricContract):
+class TestPositiveRatio(OrderMetricContract):
     factory = staticmethod(metrics.PositiveRatio)
 
 
-class TestDisentanglement(MetricContract):
+class TestDisentanglement(OrderMetricContract):
     factory = staticmethod(metrics.Disentanglement)
 
 
-class TestDisentanglementOfMeans(MetricContract):
+class TestDisentanglementOfMeans(OrderMetricContract):
     factory = staticmethod(lambda: metrics.Disentanglement("ratio_of_means"))
 
 
-class TestAttackingUtility(MetricContract):
+class TestAttackingUtility(OrderMetricContract):
+    results_per_update = 2
     factory = staticmethod(metrics.AttackingUtility)
 
 
