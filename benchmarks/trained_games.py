@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from captum_interactions.functional import all_masks
 
 
-def _train(model: nn.Module, x: Tensor, y: Tensor, epochs: int, lr: float) -> nn.Module:
+def train(model: nn.Module, x: Tensor, y: Tensor, epochs: int, lr: float) -> nn.Module:
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     for _ in range(epochs):
         for rows in torch.randperm(len(x)).split(128):
@@ -24,12 +24,12 @@ def _train(model: nn.Module, x: Tensor, y: Tensor, epochs: int, lr: float) -> nn
     return model.eval()
 
 
-def _log_odds(logits: Tensor, label: int) -> Tensor:
+def log_odds(logits: Tensor, label: int) -> Tensor:
     rest = torch.cat([logits[:, :label], logits[:, label + 1 :]], -1)
     return logits[:, label] - rest.logsumexp(-1)
 
 
-def _table(value, n: int) -> Tensor:
+def table_of(value, n: int) -> Tensor:
     """Evaluate ``value(masks)`` on all coalitions, 4096 at a time."""
     with torch.no_grad():
         chunks = [value(masks) for masks in all_masks(n).split(4096)]
@@ -44,14 +44,14 @@ def wine_mlp(example: int = 0) -> Tensor:
     model = nn.Sequential(
         nn.Linear(13, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)
     )
-    _train(model, x, y, 60, 3e-3)
+    train(model, x, y, 60, 3e-3)
     player = torch.arange(13).clamp(max=11)
     row, label = x[example * 50 % len(x)], int(y[example * 50 % len(x)])
 
     def value(masks: Tensor) -> Tensor:
-        return _log_odds(model(torch.where(masks[:, player], row, 0.0)), label)
+        return log_odds(model(torch.where(masks[:, player], row, 0.0)), label)
 
-    return _table(value, 12)
+    return table_of(value, 12)
 
 
 def digits_network(epochs: int = 15) -> tuple[nn.Module, Tensor, Tensor]:
@@ -70,7 +70,7 @@ def digits_network(epochs: int = 15) -> tuple[nn.Module, Tensor, Tensor]:
         nn.ReLU(),
         nn.Linear(64, 10),
     )
-    return _train(model, x, y, epochs, 2e-3), x, y
+    return train(model, x, y, epochs, 2e-3), x, y
 
 
 def digits_cnn(example: int = 0, *, logit: bool = False) -> Tensor:
@@ -81,9 +81,9 @@ def digits_cnn(example: int = 0, *, logit: bool = False) -> Tensor:
     def value(masks: Tensor) -> Tensor:
         grid = masks.view(-1, 1, 4, 4).repeat_interleave(2, -1).repeat_interleave(2, -2)
         logits = model(torch.where(grid, row, 0.0))
-        return logits[:, label] if logit else _log_odds(logits, label)
+        return logits[:, label] if logit else log_odds(logits, label)
 
-    return _table(value, 16)
+    return table_of(value, 16)
 
 
 def cancer_mlp(n: int = 14, example: int = 0) -> Tensor:
@@ -94,14 +94,14 @@ def cancer_mlp(n: int = 14, example: int = 0) -> Tensor:
     model = nn.Sequential(
         nn.Linear(30, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 2)
     )
-    _train(model, x, y, 40, 1e-3)
+    train(model, x, y, 40, 1e-3)
     player = torch.arange(30) % n
     row, label = x[example], int(y[example])
 
     def value(masks: Tensor) -> Tensor:
         return model(torch.where(masks[:, player], row, 0.0))[:, label]
 
-    return _table(value, n)
+    return table_of(value, n)
 
 
 class _Transformer(nn.Module):
@@ -117,16 +117,20 @@ class _Transformer(nn.Module):
         return self.head(self.encoder(self.tokens(ids) + self.positions).mean(1))
 
 
-def token_transformer(example: int = 0) -> Tensor:
-    """Two-layer transformer on 14 tokens, trained on AND and OR rules; mask id 0."""
-    torch.manual_seed(0)
-    n = 14
+def transformer_on_rules(n: int, seed: int = 0) -> tuple[nn.Module, Tensor, Tensor]:
+    """Two-layer transformer on n tokens, trained on AND and OR rules, with the data."""
+    torch.manual_seed(seed)
     x = torch.randint(0, 12, (6000, n))
     has = [(x == token).any(-1) for token in range(7)]
     y = ((has[1] & has[2]) | (has[3] & ~has[4]) | (has[5] & has[6])).long()
-    model = _train(_Transformer(n), x, y, 12, 1e-3)
+    return train(_Transformer(n), x, y, 12, 1e-3), x, y
+
+
+def token_transformer(example: int = 0) -> Tensor:
+    """The transformer on 14 tokens; mask id 0."""
+    model, x, y = transformer_on_rules(14)
     row, label = x[example], int(y[example])
-    return _table(lambda m: model(torch.where(m, row, 0))[:, label], n)
+    return table_of(lambda m: model(torch.where(m, row, 0))[:, label], 14)
 
 
 def random_and_or(n: int = 12, terms: int = 40, seed: int = 0) -> Tensor:
