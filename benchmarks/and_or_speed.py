@@ -33,7 +33,6 @@ from captum_interactions.functional._and_or.certificate import (
     excess,
     or_operator,
 )
-from captum_interactions.functional._and_or.scaling import Scaling
 from captum_interactions.functional.moebius import moebius
 
 SEED = 2000
@@ -42,23 +41,67 @@ ROWS = {14: (40,)}  # examples; two where none are named
 PATCHES = {6: (3, 2), 8: (4, 2), 10: (5, 2), 12: (4, 3), 14: (7, 2)}
 
 
+class KroneckerPower:
+    """Multiplies by the n-th Kronecker power of a 2 × 2 matrix, along the last axis."""
+
+    def __init__(self, factor: Tensor, n: int) -> None:
+        self.blocks: list[Tensor] = []
+        n_blocks = max(1, math.ceil(n / 6))  # products of at most 64 × 64
+        for block in range(n_blocks):
+            power = torch.ones(1, 1, dtype=factor.dtype)
+            for _ in range(n // n_blocks + (block < n % n_blocks)):
+                power = torch.kron(factor, power)
+            self.blocks.append(power)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return the product with every row of ``x``."""
+        out, below = x, 1
+        for power in self.blocks:  # the lowest players vary fastest
+            width = power.shape[0]
+            if below == 1:
+                out = torch.matmul(out.reshape(x.shape[0], -1, width), power.mT)
+            else:
+                folded = out.reshape(-1, width, below)
+                out = torch.bmm(power.expand(len(folded), -1, -1), folded)
+            below *= width
+        return out.reshape(x.shape)
+
+
 class ExactSplit:
-    """The problem without noise term, as ADMM takes it; points are a and b."""
+    """The problem without noise term, as ADMM took it; points are a and b.
+
+    With q₀, q₁ the singular vectors of [[1, 1], [0, −1]], P q_k = g_k q_{1−k}: in the
+    basis of their Kronecker products P is a reversal of the table and a gain per mode.
+    """
 
     def __init__(self, games: Tensor) -> None:
-        self.offset = or_operator(games)
-        self.costs = torch.ones(len(games), 2, games.shape[-1]).to(games)
-        self.costs[..., 0] = 0
         n = games.shape[-1].bit_length() - 1
-        self.scaling = Scaling.none(len(games), n, games)
+        p = torch.tensor([[1.0, 1.0], [0.0, -1.0]]).to(games)
+        q = torch.linalg.eigh(p.mT @ p).eigenvectors
+        swap = ((p @ q) * q.flip(-1)).sum(0)  # g_k = q_{1−k}ᵀ P q_k
+        self.gain = torch.ones(1, dtype=games.dtype)
+        for _ in range(n):
+            self.gain = torch.cat([swap[0] * self.gain, swap[1] * self.gain])
+        self.damping = 1 / (1 + self.gain**2)
+        self.to_modes, self.from_modes = KroneckerPower(q.mT, n), KroneckerPower(q, n)
+        self.offset = or_operator(games)
+        self.costs = torch.ones(len(games), 2, 1 << n).to(games)
+        self.costs[..., 0] = 0
         self.start = torch.stack([moebius(games), self.offset], dim=1) / 2
 
     def project(self, point: Tensor) -> Tensor:
         """Return the nearest feasible point."""
-        a, b = point.unbind(1)
-        near = self.scaling.project(torch.stack([a, b - self.offset], dim=1))
-        near[:, 1] += self.offset
-        return near
+        modes = point.clone()
+        modes[:, 1] -= self.offset
+        modes = self.to_modes(modes)
+        a, b = modes.unbind(1)
+        torch.addcmul(a, self.gain, b.flip(-1), out=a)
+        a *= self.damping
+        torch.mul(self.gain, a, out=b)
+        modes[:, 1] = b.flip(-1)
+        out = self.from_modes(modes)
+        out[:, 1] += self.offset
+        return out
 
     def shrink(self, point: Tensor, step: Tensor) -> Tensor:
         """Soft-threshold everything but ∅."""
@@ -77,7 +120,6 @@ class ExactSplit:
         kept = copy(self)
         for name in ("offset", "costs", "start"):
             setattr(kept, name, getattr(self, name)[chosen])
-        kept.scaling = self.scaling.keep(chosen)
         return kept
 
 

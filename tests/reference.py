@@ -8,7 +8,9 @@ indexed by Σ 2**i.
 from __future__ import annotations
 
 from itertools import combinations, pairwise
-from math import comb, factorial
+from math import comb, factorial, inf, isinf, sqrt
+
+import numpy as np
 
 
 def subsets(players):
@@ -137,6 +139,39 @@ def k_sii_single(game, i, n):
         shapley_interaction(game, frozenset({i, j}), n) for j in range(n) if j != i
     )
     return shapley_value(game, i, n) - pairs / 2
+
+
+def faithful(game, n, k, weight):
+    """Coefficients of the polynomial Σ_{S⊆T, |S|≤k} I(S) nearest to v(T).
+
+    Least squares with ``weight(|T|, n)``; an infinite weight makes it exact there.
+    Returns a dictionary of coalitions.
+    """
+    terms = [s for s in subsets(range(n)) if len(s) <= k]
+    rows, values, exact, fixed = [], [], [], []
+    for t in subsets(range(n)):
+        w = weight(len(t), n)
+        row = [float(s <= t) for s in terms]
+        if isinf(w):
+            exact.append(row)
+            fixed.append(game(t))
+        else:
+            rows.append([sqrt(w) * entry for entry in row])
+            values.append(sqrt(w) * game(t))
+    a, b = np.array(rows).reshape(-1, len(terms)), np.array(values)
+    c, d = np.array(exact).reshape(-1, len(terms)), np.array(fixed)
+    # The optimality conditions with multipliers of the exact rows.
+    zero = np.zeros((len(c), len(c)))
+    system = np.block([[a.T @ a, c.T], [c, zero]])
+    solved = np.linalg.lstsq(system, np.concatenate([a.T @ b, d]), rcond=None)[0]
+    return dict(zip(terms, solved[: len(terms)].tolist(), strict=True))
+
+
+def shapley_kernel(size, n):
+    """(n − 1)/(C(n, s)·s·(n − s)), infinite at ∅ and N."""
+    if size in (0, n):
+        return inf
+    return (n - 1) / (comb(n, size) * size * (n - size))
 
 
 def walsh_coefficient(game, coalition, n):

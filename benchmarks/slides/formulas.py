@@ -94,7 +94,7 @@ def pair_claims():
         return difference[0] - F.shapley_interaction_index(t)[0, 1]
 
     def plain_mean(t):
-        index = F.shapley_interaction_index(t) - F.banzhaf_interaction_index(t)
+        index = F.shapley_interaction_index(t) - F.pair_index(t, "BII")
         return F.upper_pairs(index.unsqueeze(0))
 
     return [

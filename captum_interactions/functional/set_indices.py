@@ -6,23 +6,26 @@ supersets (see :mod:`captum_interactions.functional.shapley`), for all S at once
 
 from __future__ import annotations
 
+from math import comb
 from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_value
+from captum_interactions._checks import bad_value, check_positive_int
 from captum_interactions.functional.coalitions import (
     accumulated,
     coalition_sizes,
     n_players,
 )
 from captum_interactions.functional.moebius import moebius, superset_zeta
+from captum_interactions.functional.sums import weight_by_size
 
 __all__ = [
     "SetIndex",
     "set_index_from_and",
+    "shapley_taylor",
     "conditional_and_interaction",
     "leave_one_out",
     "walsh_coefficients",
@@ -93,6 +96,51 @@ def _unit_gauss_legendre(n_nodes: int) -> tuple[np.ndarray, np.ndarray]:
     """Gauss–Legendre nodes and weights on [0, 1]."""
     nodes, weights = np.polynomial.legendre.leggauss(n_nodes)
     return (nodes + 1) / 2, weights / 2
+
+
+def shapley_taylor(
+    table: Tensor,  # (*batch, 2**n)
+    max_size: int = 2,
+) -> Tensor:
+    """Shapley–Taylor interactions of all coalitions of at most k players.
+
+    I(S) is the AND interaction of S for |S| < k, and Σ_{T⊇S} I_and(T) / C(|T|, k) for
+    |S| = k: larger AND interactions are shared among the coalitions of k players that
+    they contain.
+
+    Args:
+        table: v(S) of all coalitions, ``(*batch, 2**n)``.
+        max_size: k, at least 1. The literature calls it the order of the index.
+
+    Returns:
+        One value per coalition, ``(*batch, 2**n)``, in the units of the value function;
+        0 above k players. They sum to v(N).
+
+    Raises:
+        TypeError: If ``max_size`` is not an integer.
+        ValueError: If it is not positive or the last axis not a power of two long.
+
+    References:
+        Sundararajan, Dhamdhere & Agarwal (2020).
+
+    Example:
+        >>> v = torch.tensor([0.0, 0, 0, 0, 0, 0, 0, 6.0])  # an AND term of all three
+        >>> shapley_taylor(v, 2).round(decimals=6).tolist()
+        [0.0, 0.0, 0.0, 2.0, 0.0, 2.0, 2.0, 0.0]
+    """
+    check_positive_int("max_size", max_size, "2 gives single players and pairs")
+    n = n_players(table)
+    shares = [1 / comb(t, max_size) if t >= max_size else 0.0 for t in range(n + 1)]
+    weights = torch.tensor(shares, dtype=torch.float64)
+
+    def reading(v: Tensor) -> Tensor:
+        dividends = moebius(v)
+        sizes = coalition_sizes(n, v.device)
+        shared = superset_zeta(weight_by_size(dividends, weights))
+        below = torch.where(sizes < max_size, dividends, 0.0)
+        return torch.where(sizes == max_size, shared, below)
+
+    return accumulated(reading, table)
 
 
 def conditional_and_interaction(

@@ -1,17 +1,6 @@
 """Values and interaction indices of a game, as weighted sums of its AND interactions.
 
-With I(S) the dividends of v and s = |S|, every index here is one pass over I:
-
-====================  ==========================================================
-Shapley value         Σ_{S∋i} I(S) / s
-Banzhaf value         Σ_{S∋i} I(S) / 2^(s−1)
-Shapley interaction   Σ_{T⊇S} I(T) / (t − s + 1)
-Banzhaf interaction   Σ_{T⊇S} I(T) / 2^(t−s)
-chaining              Σ_{T⊇S} I(T) · s / t
-Shapley–Taylor (k)    I(S) if s < k,  Σ_{T⊇S} I(T) / C(t, k) if s = k
-k-SII (k = 2)         pair: Shapley interaction;  player: φ_i − ½ Σ_j I(i,j)
-====================  ==========================================================
-
+With I(S) the dividends of v and s = |S|, every value and index here is one pass over I.
 Functions named after an index take the table v; those that end in ``_from_and`` take
 the dividends. All are linear, differentiable, and accept any leading axes.
 """
@@ -42,14 +31,12 @@ __all__ = [
     "shapley_values_from_and",
     "banzhaf_values",
     "banzhaf_values_from_and",
-    "shapley_interaction_index",
-    "banzhaf_interaction_index",
-    "shapley_taylor_index",
-    "k_sii",
+    "pair_index",
     "pair_index_from_and",
+    "shapley_interaction_index",
 ]
 
-PairIndex = Literal["SII", "BII", "STII", "k-SII"]
+PairIndex = Literal["SII", "BII", "STII", "k-SII", "FSII", "FBII"]
 
 
 def _size_weights(n: int, weight: Callable[[int], float], smallest: int) -> Tensor:
@@ -154,24 +141,15 @@ def banzhaf_values(
     return accumulated(lambda v: banzhaf_values_from_and(moebius(v)), table)
 
 
-def _pair_readings(dividends: Tensor, index: PairIndex) -> Tensor:
-    n = n_players(dividends)
-    weight: dict[PairIndex, Callable[[int], float]] = {
-        "SII": lambda t: 1 / (t - 1),
-        "k-SII": lambda t: 1 / (t - 1),
-        "BII": lambda t: 2.0 ** (2 - t),
-        "STII": lambda t: 2 / (t * (t - 1)),
-    }
-    weights = _size_weights(n, weight[index], smallest=2)
-    pairs = pair_sums(weight_by_size(dividends, weights))
-    pairs = pairs - torch.diag_embed(torch.diagonal(pairs, dim1=-2, dim2=-1))
-    if index == "STII":
-        singles = dividends[..., [1 << i for i in range(n)]]
-    elif index == "k-SII":
-        singles = shapley_values_from_and(dividends) - pairs.sum(-1) / 2
-    else:
-        return pairs
-    return pairs + torch.diag_embed(singles)
+# What a dividend of t players adds to a pair inside it and to each of its players.
+_WEIGHTS: dict[str, tuple[Callable[[int], float], Callable[[int], float]]] = {
+    "SII": (lambda t: 1 / (t - 1), lambda t: 0.0),
+    "BII": (lambda t: 2.0 ** (2 - t), lambda t: 0.0),
+    "STII": (lambda t: 2 / (t * (t - 1)), lambda t: float(t == 1)),
+    "k-SII": (lambda t: 1 / (t - 1), lambda t: 1 / t - (t > 1) / 2),
+    "FSII": (lambda t: 6 / (t * (t + 1)), lambda t: 2 * (2 - t) / (t * (t + 1))),
+    "FBII": (lambda t: 2.0 ** (2 - t), lambda t: (2 - t) * 2.0 ** (1 - t)),
+}
 
 
 def pair_index_from_and(
@@ -180,23 +158,17 @@ def pair_index_from_and(
 ) -> Tensor:
     """Pairwise interaction index of all pairs from AND interactions.
 
+    As :func:`pair_index`, which takes the table.
+
     Args:
         dividends: AND interactions I(S), ``(*batch, 2**n)``.
-        index: ``"SII"`` Shapley and ``"BII"`` Banzhaf interaction index, zero diagonal;
-            ``"STII"`` Shapley–Taylor and ``"k-SII"`` aggregated index of order 2, whose
-            diagonal holds the players' own terms, so that the diagonal plus each
-            unordered pair once sums to v(N) − v(∅).
+        index: The index.
 
     Returns:
-        Symmetric matrices ``(*batch, n, n)``, in the units of the value function. Each
-        off-diagonal entry is the whole index of the pair, not half of it.
+        Symmetric matrices ``(*batch, n, n)``, in the units of the value function.
 
     Raises:
         ValueError: If ``index`` is unknown or the last axis not a power of two long.
-
-    References:
-        Grabisch & Roubens (1999) for SII and BII; Sundararajan et al. (2020) for STII;
-        Bordt & von Luxburg (2023) for k-SII.
 
     Example:
         >>> dividends = torch.tensor([0.0, 1, 2, 2, 0, 0, 2, 3])
@@ -205,7 +177,69 @@ def pair_index_from_and(
     """
     if index not in get_args(PairIndex):
         bad_value("index", f"one of {get_args(PairIndex)}", repr(index), "pick one")
-    return accumulated(lambda a: _pair_readings(a, index), dividends)
+    n = n_players(dividends)
+    pair, single = _WEIGHTS[index]
+    of_pairs = _size_weights(n, pair, smallest=2)
+    of_players = _size_weights(n, single, smallest=1)
+
+    def reading(a: Tensor) -> Tensor:
+        pairs = pair_sums(weight_by_size(a, of_pairs))
+        own = player_sums(weight_by_size(a, of_players))
+        return pairs + torch.diag_embed(own - torch.diagonal(pairs, dim1=-2, dim2=-1))
+
+    return accumulated(reading, dividends)
+
+
+def pair_index(
+    table: Tensor,  # (*batch, 2**n)
+    index: PairIndex = "SII",
+) -> Tensor:
+    """Pairwise interaction index of all pairs.
+
+    With I(T) the dividends of v and t = |T|, a pair has Σ_{T⊇{i,j}} w(t)·I(T) and a
+    player Σ_{T∋i} u(t)·I(T):
+
+    ==========  =================================  ==============  =================
+    index       name                               pair w(t)       player u(t)
+    ==========  =================================  ==============  =================
+    ``SII``     Shapley interaction index          1/(t−1)         0
+    ``BII``     Banzhaf interaction index          2^(2−t)         0
+    ``STII``    Shapley–Taylor, order 2            2/(t(t−1))      [t = 1]
+    ``k-SII``   Shapley interactions made          1/(t−1)         1/t − [t > 1]/2
+                efficient, order 2
+    ``FSII``    Faith-Shap, order 2                6/(t(t+1))      2(2−t)/(t(t+1))
+    ``FBII``    Faith-Banzhaf, order 2             2^(2−t)         (2−t)·2^(1−t)
+    ==========  =================================  ==============  =================
+
+    Faith-Shap and Faith-Banzhaf are the coefficients of the polynomial of degree 2 in
+    the mask that is nearest to v, with Shapley's kernel (exact at ∅ and N) and with
+    equal weights.
+
+    Args:
+        table: v(S) of all coalitions, ``(*batch, 2**n)``.
+        index: The index; "order" in its name is the largest size of a coalition.
+
+    Returns:
+        Symmetric matrices ``(*batch, n, n)``, in the units of the value function. Each
+        off-diagonal entry is the whole index of the pair, not half of it. The diagonal
+        has the players' own terms. For STII, k-SII and FSII the diagonal plus each
+        unordered pair once sums to v(N) − v(∅).
+
+    Raises:
+        ValueError: If ``index`` is unknown or the last axis not a power of two long.
+
+    References:
+        Grabisch & Roubens (1999) for SII and BII; Sundararajan et al. (2020) for STII;
+        Bordt & von Luxburg (2023) for k-SII; Tsai et al. (2023) for FSII and FBII.
+
+    Example:
+        >>> v = torch.tensor([0.0, 1.0, 2.0, 5.0])
+        >>> pair_index(v).tolist()
+        [[0.0, 2.0], [2.0, 0.0]]
+        >>> pair_index(v, "FSII").tolist()
+        [[1.0, 2.0], [2.0, 2.0]]
+    """
+    return accumulated(lambda v: pair_index_from_and(moebius(v), index), table)
 
 
 def shapley_interaction_index(
@@ -234,81 +268,4 @@ def shapley_interaction_index(
         >>> shapley_interaction_index(torch.tensor([0.0, 1.0, 2.0, 5.0])).tolist()
         [[0.0, 2.0], [2.0, 0.0]]
     """
-    return accumulated(lambda v: pair_index_from_and(moebius(v), "SII"), table)
-
-
-def banzhaf_interaction_index(
-    table: Tensor,  # (*batch, 2**n)
-) -> Tensor:
-    """Banzhaf interaction index of all pairs: the plain mean of Δv(i,j,S) over S.
-
-    Args:
-        table: v(S) of all coalitions, ``(*batch, 2**n)``.
-
-    Returns:
-        Symmetric matrices ``(*batch, n, n)`` with zero diagonal, in the units of the
-        value function.
-
-    Raises:
-        ValueError: If the last axis is not a power of two long.
-
-    References:
-        Grabisch & Roubens (1999).
-
-    Example:
-        >>> banzhaf_interaction_index(torch.tensor([0.0, 1.0, 2.0, 5.0])).tolist()
-        [[0.0, 2.0], [2.0, 0.0]]
-    """
-    return accumulated(lambda v: pair_index_from_and(moebius(v), "BII"), table)
-
-
-def shapley_taylor_index(
-    table: Tensor,  # (*batch, 2**n)
-) -> Tensor:
-    """Shapley–Taylor index of order 2.
-
-    Args:
-        table: v(S) of all coalitions, ``(*batch, 2**n)``.
-
-    Returns:
-        Symmetric matrices ``(*batch, n, n)``, in the units of the value function:
-        v({i}) − v(∅) on the diagonal, the whole index of each pair off it. Diagonal
-        plus every unordered pair once sums to v(N) − v(∅).
-
-    Raises:
-        ValueError: If the last axis is not a power of two long.
-
-    References:
-        Sundararajan, Dhamdhere & Agarwal (2020).
-
-    Example:
-        >>> shapley_taylor_index(torch.tensor([0.0, 1.0, 2.0, 5.0])).tolist()
-        [[1.0, 2.0], [2.0, 2.0]]
-    """
-    return accumulated(lambda v: pair_index_from_and(moebius(v), "STII"), table)
-
-
-def k_sii(
-    table: Tensor,  # (*batch, 2**n)
-) -> Tensor:
-    """k-SII of order 2: Shapley interactions made efficient.
-
-    Args:
-        table: v(S) of all coalitions, ``(*batch, 2**n)``.
-
-    Returns:
-        Symmetric matrices ``(*batch, n, n)``, in the units of the value function:
-        φ_i − ½ Σ_j I(i,j) on the diagonal, the Shapley interaction index off it.
-        Diagonal plus every unordered pair once sums to v(N) − v(∅).
-
-    Raises:
-        ValueError: If the last axis is not a power of two long.
-
-    References:
-        Bordt & von Luxburg (2023).
-
-    Example:
-        >>> k_sii(torch.tensor([0.0, 1.0, 2.0, 5.0])).tolist()
-        [[1.0, 2.0], [2.0, 2.0]]
-    """
-    return accumulated(lambda v: pair_index_from_and(moebius(v), "k-SII"), table)
+    return pair_index(table, "SII")

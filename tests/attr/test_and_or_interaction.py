@@ -305,7 +305,7 @@ def test_bad_options_before_the_first_forward(options, message):
         (lambda r: r.salient(1.0), r"`threshold` must be inside \(0, 1\), got 1.0"),
         (lambda r: r.reconstruct(None, 0.0), r"`threshold` must be inside \(0, 1\)"),
         (lambda r: r.terms_for_share(2.0), r"`share` must be inside \(0, 1\)"),
-        (lambda r: r.interaction_index("FSII"), "`index` must be one of"),
+        (lambda r: r.interaction_index("SI"), "`index` must be one of"),
         (lambda r: r.multi_order([3]), "`orders`"),
     ],
 )

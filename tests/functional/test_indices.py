@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import get_args
+
 import pytest
 import torch
 from hypothesis import given
@@ -10,29 +13,30 @@ from torch.testing import assert_close
 
 from captum_interactions.functional import (
     and_from_walsh,
-    banzhaf_interaction_index,
     banzhaf_values,
     coalition_code,
     coalition_members,
     conditional_and_interaction,
-    k_sii,
     leave_one_out,
     moebius,
+    pair_index,
     pair_index_from_and,
     pair_sums,
     player_sums,
     set_index_from_and,
     shapley_interaction_index,
-    shapley_taylor_index,
+    shapley_taylor,
     shapley_values,
     walsh_coefficients,
     weight_by_size,
 )
+from captum_interactions.functional.shapley import PairIndex
 from tests import reference, toy_games
 from tests.functional.test_transforms import tables
 
 CLOSE = {"rtol": 0, "atol": 1e-10}
 SIZES = [1, 2, 3, 4, 5]
+PAIR_READINGS = [partial(pair_index, index=index) for index in get_args(PairIndex)]
 
 
 def players_of(game, n, value):
@@ -69,12 +73,45 @@ def test_indices_of_pairs(n, random_table):
         return reference.shapley_taylor(game, frozenset({i}), n)
 
     for index, value, diagonal in [
-        (shapley_interaction_index, reference.shapley_interaction, None),
-        (banzhaf_interaction_index, reference.banzhaf_interaction, None),
-        (shapley_taylor_index, reference.shapley_taylor, taylor_single),
-        (k_sii, reference.shapley_interaction, reference.k_sii_single),
+        ("SII", reference.shapley_interaction, None),
+        ("BII", reference.banzhaf_interaction, None),
+        ("STII", reference.shapley_taylor, taylor_single),
+        ("k-SII", reference.shapley_interaction, reference.k_sii_single),
     ]:
-        assert_close(index(table), pairs_of(game, n, value, diagonal), **CLOSE)
+        expected = pairs_of(game, n, value, diagonal)
+        assert_close(pair_index(table, index), expected, **CLOSE)
+    assert torch.equal(shapley_interaction_index(table), pair_index(table))
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("index", ["FSII", "FBII"])
+def test_faithful_indices_are_regressions(n, index, random_table):
+    table = random_table(n)
+    game = reference.as_game(table.tolist())
+    weight = reference.shapley_kernel if index == "FSII" else lambda size, n: 1.0
+    fitted = reference.faithful(game, n, 2, weight)
+    found = pair_index(table, index)
+    for i in range(n):
+        for j in range(n):
+            expected = fitted[frozenset({i, j})]
+            assert found[i, j].item() == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize("n", [0, *SIZES])
+@pytest.mark.parametrize("k", [1, 2, 3, 6])
+def test_shapley_taylor_of_any_order(n, k, random_table):
+    table = random_table(n)
+    game = reference.as_game(table.tolist())
+    found = shapley_taylor(table, k)
+    for code in range(1 << n):
+        coalition = frozenset(coalition_members(code))
+        expected = 0.0
+        if 0 < len(coalition) <= k:
+            expected = reference.shapley_taylor(game, coalition, n, k)
+        elif not coalition:
+            expected = game(coalition)
+        assert found[code].item() == pytest.approx(expected, abs=1e-10)
+    assert found.sum().item() == pytest.approx(table[-1].item(), abs=1e-10)
 
 
 @pytest.mark.parametrize("n", [0, *SIZES])
@@ -166,8 +203,8 @@ def test_efficiency(table):
     n = table.shape[-1].bit_length() - 1
     total = table[-1] - table[0]
     assert_close(shapley_values(table).sum(), total, **CLOSE)
-    for index in (shapley_taylor_index, k_sii):
-        matrix = index(table)
+    for index in ("STII", "k-SII", "FSII"):
+        matrix = pair_index(table, index)
         assert_close(matrix.triu().sum(), total if n else total * 0, **CLOSE)
 
 
@@ -206,7 +243,7 @@ def test_dummy_player_gets_its_own_effect_only(table, player):
 def test_indices_are_linear(table, scale, seed):
     other = torch.randn(table.shape, generator=torch.Generator().manual_seed(seed))
     other = other.double()
-    for index in (shapley_values, banzhaf_values, shapley_interaction_index, k_sii):
+    for index in (shapley_values, banzhaf_values, *PAIR_READINGS):
         both = index(table + scale * other)
         assert_close(both, index(table) + scale * index(other), **CLOSE)
 
@@ -220,17 +257,17 @@ def test_known_vector():
         shapley_values(table), torch.tensor(vector["shapley"]).double(), **close
     )
     for index, matrix in [
-        ("SII", shapley_interaction_index(table)),
-        ("STII", shapley_taylor_index(table)),
-        ("SII", k_sii(table)),
+        ("SII", pair_index(table)),
+        ("STII", pair_index(table, "STII")),
+        ("SII", pair_index(table, "k-SII")),
     ]:
         assert_close(matrix[i, j], torch.tensor(vector[index]).double(), **close)
-    bii = banzhaf_interaction_index(table)[i, j]
+    bii = pair_index(table, "BII")[i, j]
     assert_close(bii, torch.tensor(vector["BII"]).double(), rtol=0, atol=6e-5)
     singles = torch.tensor(vector["k-SII singles"]).double()
-    assert_close(k_sii(table).diagonal(), singles, **close)
+    assert_close(pair_index(table, "k-SII").diagonal(), singles, **close)
     singles = torch.tensor(vector["STII singles"]).double()
-    assert_close(shapley_taylor_index(table).diagonal(), singles, **close)
+    assert_close(pair_index(table, "STII").diagonal(), singles, **close)
 
 
 def test_majority_and_unanimity():
@@ -262,7 +299,13 @@ def test_weights_follow_sizes(random_table):
 
 @pytest.mark.parametrize(
     "reading",
-    [shapley_values, banzhaf_values, k_sii, shapley_taylor_index, walsh_coefficients],
+    [
+        shapley_values,
+        banzhaf_values,
+        walsh_coefficients,
+        shapley_taylor,
+        *PAIR_READINGS,
+    ],
 )
 def test_gradients_and_batches(reading, random_table):
     table = random_table(3, 2, 2).requires_grad_()
@@ -280,10 +323,12 @@ def test_dtype_is_kept(random_table):
 
 def test_bad_input_is_named():
     dividends = torch.zeros(8)
-    with pytest.raises(ValueError, match=r"`index` must be one of .*'SII'.*got 'FSII'"):
-        pair_index_from_and(dividends, "FSII")
+    with pytest.raises(ValueError, match=r"`index` must be one of .*'SII'.*got 'SI'"):
+        pair_index_from_and(dividends, "SI")
     with pytest.raises(ValueError, match=r"`index` must be one of .*'CHII'.*got 'x'"):
         set_index_from_and(dividends, "x")
+    with pytest.raises(ValueError, match="`max_size` must be a positive integer"):
+        shapley_taylor(dividends, 0)
     with pytest.raises(
         ValueError, match=r"`coalition` must be a code in 0\.\.7, got 8"
     ):

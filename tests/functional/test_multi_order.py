@@ -195,7 +195,7 @@ class TestIdentities:
         n = players(table)
         weights = torch.tensor([comb(n - 2, m) / 2 ** (n - 2) for m in range(n - 1)])
         banzhaf = torch.einsum("m,mij->ij", weights.double(), interactions)
-        close(banzhaf, F.banzhaf_interaction_index(table))
+        close(banzhaf, F.pair_index(table, "BII"))
 
     @given(tables())
     def test_marginal_contribution(self, table):

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from captum_interactions.functional import (
-    banzhaf_interaction_index,
     moebius,
     multi_order_interaction,
+    pair_index,
     zeta,
 )
 from tests import reference
@@ -95,7 +95,7 @@ def test_a_rate_of_one_half_is_banzhafs(case):
     n, table = case
     means = mean_dividends(table, n)
     closed_form = sum(comb(n - 2, q) * 0.5**q * means[q] for q in range(n - 1))
-    assert_close(banzhaf_interaction_index(table)[0, 1], closed_form, **CLOSE)
+    assert_close(pair_index(table, "BII")[0, 1], closed_form, **CLOSE)
 
 
 @given(games(), st.floats(0, 1))
