@@ -20,6 +20,7 @@ from captum_interactions.attr import (
     MultiOrderInteraction,
     MultivariateInteraction,
     ShapleyInteraction,
+    ShapleyTaylorInteraction,
     TruncatedAndInteraction,
 )
 from captum_interactions.comparison import compare_attributions
@@ -34,6 +35,7 @@ __all__ = [
     "MultiOrderInteraction",
     "MultivariateInteraction",
     "ShapleyInteraction",
+    "ShapleyTaylorInteraction",
     "TruncatedAndInteraction",
     "compare_attributions",
     "baselines",

@@ -8,6 +8,9 @@ from captum_interactions.attr.learned_baseline_shapley import LearnedBaselineSha
 from captum_interactions.attr.multi_order_interaction import MultiOrderInteraction
 from captum_interactions.attr.multivariate_interaction import MultivariateInteraction
 from captum_interactions.attr.shapley_interaction import ShapleyInteraction
+from captum_interactions.attr.shapley_taylor_interaction import (
+    ShapleyTaylorInteraction,
+)
 from captum_interactions.attr.truncated_and_interaction import TruncatedAndInteraction
 
 __all__ = [
@@ -15,6 +18,7 @@ __all__ = [
     "AndInteraction",
     "AndOrInteraction",
     "ShapleyInteraction",
+    "ShapleyTaylorInteraction",
     "MultiOrderInteraction",
     "MultivariateInteraction",
     "InteractionTree",

@@ -16,6 +16,9 @@ from captum_interactions.results.prototypes import (
     visualize_prototypes,
 )
 from captum_interactions.results.shapley import ShapleyInteractionResult
+from captum_interactions.results.shapley_taylor import (
+    ShapleyTaylorInteractionResult,
+)
 from captum_interactions.results.sparse import SparseInteractionResult
 from captum_interactions.results.tree import InteractionNode, InteractionTreeResult
 
@@ -28,6 +31,7 @@ __all__ = [
     "AndOrInteractionResult",
     "AndOrTerm",
     "ShapleyInteractionResult",
+    "ShapleyTaylorInteractionResult",
     "MultiOrderInteractionResult",
     "MultivariateInteractionResult",
     "Block",
