@@ -26,7 +26,7 @@ def test_values_are_the_definition(max_size):
         x, target=1, max_size=max_size
     )
     for code in range(16):
-        members = coalition_members(code)
+        members = frozenset(coalition_members(code))
         expected = 0.0
         if len(members) <= max_size:
             expected = reference.shapley_taylor(game, members, 4, max_size)
