@@ -1,6 +1,6 @@
 """The AND-OR split: solvers against each other, and how sparse real networks are.
 
-    python benchmarks/and_or.py solver       # ADMM, HiGHS and the authors' SGD
+    python benchmarks/and_or.py solver       # ours, HiGHS and the authors' SGD
     python benchmarks/and_or.py networks     # sparsity and faithfulness
     python benchmarks/and_or.py sparse       # 30 players through shapiq
 
@@ -147,7 +147,7 @@ def timed(call) -> tuple:
 
 
 def rows(quick: bool = False) -> list[report.Row]:
-    """Least l1 norm by ADMM, by HiGHS and by the authors' SGD on the same games."""
+    """Least l1 norm by our solver, by HiGHS and by the authors' SGD on the same games."""
     and_or_split(network_game(5, 0))  # warm up
     cases = [("planted", 6)]
     if not quick:
@@ -182,8 +182,8 @@ def rows(quick: bool = False) -> list[report.Row]:
 
 def solver(largest_highs: int) -> None:
     print(
-        "| game | n | ADMM l1 norm over HiGHS, less 1 | gap | planted found + false "
-        "| ADMM s | HiGHS s, sparse form | HiGHS s, papers' form |"
+        "| game | n | l1 norm over HiGHS, less 1 | gap | planted found + false "
+        "| ours s | HiGHS s, sparse form | HiGHS s, papers' form |"
     )
     print("|---|---|---|---|---|---|---|---|")
     and_or_split(network_game(6, 0))  # warm up
