@@ -68,12 +68,6 @@ PARTS = {
         "The least l1 norm found on the same game. HiGHS is exact; ours stops at its "
         "tolerance and reports a gap.",
     ),
-    "and_or_speed": Part(
-        "AND-OR split: time to a proven gap",
-        "CPU seconds until a split is proven to be within 1e-4 of the least l1 norm, "
-        "by our solver and by the ADMM that it replaced, game by game. Networks are "
-        "trained for this table.",
-    ),
     "baselines": Part(
         "Learned baselines",
         "Functions of binary inputs whose best baselines are known, learned from 0.5; "
