@@ -31,9 +31,8 @@ from torch import Tensor, nn
 
 from captum_interactions import AndInteraction, LearnedBaselineShapley
 from captum_interactions.baselines import blurred_image
-from captum_interactions.baselines.examples import ExampleBatch
 from captum_interactions.baselines.order_profile import measure_orders
-from captum_interactions.games import log_odds
+from captum_interactions.games import ModelGame, log_odds
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -133,7 +132,7 @@ def adult(epochs: int) -> dict[str, object]:
     accuracy = (model(x[held]).argmax(1) == y[held]).float().mean().item()
     f = log_odds(model)
     some = held[:500]
-    rows = ExampleBatch((x[some],), y[some], None, None)
+    game = ModelGame(f, x[some], None, y[some])
     figures: dict[str, object] = {"accuracy": accuracy}
     mean = x[fit].mean(0, keepdim=True)
     baselines = {"zero": torch.zeros_like(mean), "mean": mean}
@@ -147,7 +146,7 @@ def adult(epochs: int) -> dict[str, object]:
         assert torch.equal(fitted.baselines_, again.baselines_)
         baselines[f"learned, {k} sigma"] = fitted.baselines_
     for name, baseline in baselines.items():
-        profile = measure_orders(f, rows, (baseline,), 12, None, 0)
+        profile = measure_orders(game.with_baselines(baseline), seed=0)
         figures[name] = profile.tolist()
         print(f"{name:20s}", " ".join(f"{value:.3f}" for value in profile), flush=True)
     return figures

@@ -19,6 +19,7 @@ from captum_interactions.baselines.images import (
     mean_color,
     shuffled_patches,
 )
+from captum_interactions.baselines.learned import LearnedBaselines, learn_baselines
 from captum_interactions.baselines.order_profile import OrderProfile
 from captum_interactions.games import BaselineSet
 
@@ -35,6 +36,8 @@ __all__ = [
     "constant_token",
     "data_sample",
     "nearest_tokens",
+    "learn_baselines",
+    "LearnedBaselines",
     "OrderProfile",
     "BaselineComparison",
     "compare_baselines",

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from captum_interactions.baselines._settings import FitSettings, penalized_orders
-from captum_interactions.baselines.examples import ExampleBatch
 from captum_interactions.estimators.marginals import (
     bernoulli_marginals,
     permutation_marginals,
@@ -24,39 +22,7 @@ from captum_interactions.functional import (
 )
 from captum_interactions.games import ModelGame
 
-__all__ = ["LossTerm", "baseline_game", "loss_terms", "rows_at_once"]
-
-# A graph over this many rows, or rows of this size, is kept at a time.
-_MAX_ROWS = 1 << 16
-_MAX_BYTES = 1 << 26
-
-
-def rows_at_once(batch: ExampleBatch) -> int:
-    """How many forward rows are evaluated, and their graph kept, at a time."""
-    row_bytes = sum(t[0].numel() * t.element_size() for t in batch.inputs)
-    return max(1, min(_MAX_ROWS, _MAX_BYTES // max(1, row_bytes)))
-
-
-def baseline_game(
-    forward_func: Callable[..., Any],
-    batch: ExampleBatch,
-    baselines: tuple[Tensor, ...],
-    per_eval: int | None,
-    gradients: bool,
-) -> ModelGame:
-    """Return the game of some examples with some baselines."""
-    if per_eval is None:  # not left to timing, so that a seed fixes every bit
-        per_eval = max(1, rows_at_once(batch) // len(batch))
-    return ModelGame(
-        forward_func,
-        batch.inputs,
-        baselines,
-        batch.target,
-        batch.additional_forward_args,
-        batch.feature_mask,
-        perturbations_per_eval=per_eval,
-        gradients=gradients,
-    )
+__all__ = ["LossTerm", "loss_terms"]
 
 
 def _over_outputs(values: Tensor) -> Tensor:

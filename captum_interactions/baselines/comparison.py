@@ -112,20 +112,19 @@ def compare_baselines(
         bad_value("baselines", "at least one baseline", "none", "name the baselines")
     if not 0 < threshold < 1:
         bad_value("threshold", "between 0 and 1", threshold, "try 0.05")
-    rows = []
-    for baseline in baselines.values():
-        game = ModelGame(
-            forward_func,
-            inputs,
-            baseline,
-            target,
-            additional_forward_args,
-            feature_mask,
-            perturbations_per_eval=perturbations_per_eval,
-            show_progress=show_progress,
-            name="Baselines",
-        )
-        rows.append(_read(game.table(), threshold))
+    game = ModelGame(
+        forward_func,
+        inputs,
+        None,
+        target,
+        additional_forward_args,
+        feature_mask,
+        perturbations_per_eval=perturbations_per_eval,
+        show_progress=show_progress,
+        name="Baselines",
+    )
+    tables = (game.with_baselines(b).table() for b in baselines.values())
+    rows = [_read(table, threshold) for table in tables]
     profile, counts, salient, mass = (
         torch.stack(parts) for parts in zip(*rows, strict=True)
     )

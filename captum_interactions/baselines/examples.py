@@ -6,9 +6,8 @@ and a fixed part of the data to report on; where they come from is settled here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,13 +15,14 @@ from torch.utils.data import DataLoader
 
 from captum_interactions._captum import format_additional_forward_args
 from captum_interactions._checks import bad_type, bad_value
-from captum_interactions.games.arguments import check_target, format_inputs
+from captum_interactions.baselines._statistics import InputStatistics, statistics_of
+from captum_interactions.games import ModelGame
+from captum_interactions.games.arguments import format_inputs
 
-__all__ = ["ExampleBatch", "Examples", "InputStatistics", "open_examples"]
+__all__ = ["Call", "ExampleGames", "Examples", "open_examples", "pieces"]
 
 
-@dataclass(frozen=True)
-class ExampleBatch:
+class Call(NamedTuple):
     """Some examples, as the arguments of a Captum call.
 
     Attributes:
@@ -35,185 +35,67 @@ class ExampleBatch:
     inputs: tuple[Tensor, ...]
     target: Any
     additional_forward_args: Any
-    feature_mask: tuple[Tensor, ...] | None
+    feature_mask: tuple[Tensor, ...] | None = None
 
-    def __len__(self) -> int:
-        return len(self.inputs[0])
-
-    def select(
-        self,
-        index: Tensor,  # (k,) int64
-    ) -> ExampleBatch:
-        """Return some of the examples, with everything that belongs to them."""
-        size = len(self)
-        masks = self.feature_mask
-        arguments = self.additional_forward_args
-        target = self.target
-        if isinstance(target, list) and len(target) == size:
-            target = [target[i] for i in index.tolist()]
-        return ExampleBatch(
-            inputs=tuple(_rows(tensor, index, size) for tensor in self.inputs),
-            target=_rows(target, index, size),
-            additional_forward_args=None
-            if arguments is None
-            else tuple(_rows(item, index, size) for item in arguments),
-            feature_mask=None
-            if masks is None
-            else tuple(
-                _rows(mask, index, size) if mask.dim() == tensor.dim() else mask
-                for mask, tensor in zip(masks, self.inputs, strict=True)
-            ),
+    def game(
+        self, forward_func: Callable[..., Any], per_eval: int | None = None
+    ) -> ModelGame:
+        """Return the game of these examples; baselines, with gradients, come later."""
+        return ModelGame(
+            forward_func,
+            self.inputs,
+            None,
+            self.target,
+            self.additional_forward_args,
+            self.feature_mask,
+            perturbations_per_eval=per_eval,
+            gradients=True,
         )
 
-    def split(self, size: int) -> Iterator[ExampleBatch]:
-        """Return the examples in pieces of at most ``size``, in their order."""
-        if size >= len(self):
-            yield self
-            return
-        for index in torch.arange(len(self)).split(size):
-            yield self.select(index)
 
-
-def _rows(value: Any, index: Tensor, size: int) -> Any:
-    """Pick rows of what has one row per example; leave anything else as it is."""
-    if isinstance(value, Tensor) and value.dim() and len(value) == size > 1:
-        return value[index.to(value.device)]
-    return value
-
-
-@dataclass(frozen=True)
-class InputStatistics:
-    """What the examples look like, element by element; tensors ``(1, *features)``.
-
-    Attributes:
-        size: Number of examples.
-        mean: Mean of each input element.
-        std: Standard deviation (of the population, as the examples are all there are).
-        low: Smallest value.
-        high: Largest value.
-    """
-
-    size: int
-    mean: tuple[Tensor, ...]
-    std: tuple[Tensor, ...]
-    low: tuple[Tensor, ...]
-    high: tuple[Tensor, ...]
-
-
-def _statistics(batches: Iterator[ExampleBatch]) -> InputStatistics:
-    """Accumulate in float64, batch by batch, by the parallel form of Welford's sums."""
-    size = 0
-    mean: list[Tensor] = []
-    squares: list[Tensor] = []
-    low: list[Tensor] = []
-    high: list[Tensor] = []
-    dtypes: list[torch.dtype] = []
-    for batch in batches:
-        if not size:
-            dtypes = [tensor.dtype for tensor in batch.inputs]
-            mean = [tensor.new_zeros(1, *tensor.shape[1:]).double()
-                    for tensor in batch.inputs]  # fmt: skip
-            squares = [torch.zeros_like(m) for m in mean]
-            low = [tensor.amin(0, keepdim=True) for tensor in batch.inputs]
-            high = [tensor.amax(0, keepdim=True) for tensor in batch.inputs]
-        new = len(batch)
-        for position, tensor in enumerate(batch.inputs):
-            exact = tensor.detach().double()
-            here = exact.mean(0, keepdim=True)
-            gap = here - mean[position]
-            squares[position] += (exact - here).square().sum(0, keepdim=True)
-            squares[position] += gap.square() * (size * new / (size + new))
-            mean[position] += gap * (new / (size + new))
-            low[position] = low[position].minimum(tensor.amin(0, keepdim=True))
-            high[position] = high[position].maximum(tensor.amax(0, keepdim=True))
-        size += new
-
-    def returned(values: list[Tensor]) -> tuple[Tensor, ...]:
-        return tuple(v.to(d) for v, d in zip(values, dtypes, strict=True))
-
-    return InputStatistics(
-        size=size,
-        mean=returned(mean),
-        std=returned([(s / max(size, 1)).sqrt() for s in squares]),
-        low=tuple(low),
-        high=tuple(high),
-    )
-
-
-class Examples(Protocol):
-    """A data set to fit on."""
-
-    def once(self) -> Iterator[ExampleBatch]:
-        """Yield every example once."""
-
-    def forever(
-        self, batch_size: int | None, generator: torch.Generator | None
-    ) -> Iterator[ExampleBatch]:
-        """Yield batches in random order, again and again."""
-
-    def head(self, size: int) -> list[ExampleBatch]:
-        """Return batches of the first ``size`` examples."""
-
-    def statistics(self) -> InputStatistics:
-        """Return mean, deviation and range of every input element."""
-
-
-class _TensorExamples:
-    """Examples that are all in memory."""
-
-    def __init__(self, batch: ExampleBatch) -> None:
-        self._batch = batch
-
-    def once(self) -> Iterator[ExampleBatch]:
-        yield self._batch
-
-    def forever(
-        self, batch_size: int | None, generator: torch.Generator | None
-    ) -> Iterator[ExampleBatch]:
-        total = len(self._batch)
-        size = min(total, batch_size or total)
-        device = generator.device if generator is not None else None
-        while size == total:
-            yield self._batch
-        while True:
-            order = torch.randperm(total, generator=generator, device=device)
-            for start in range(0, total - size + 1, size):  # batches of one size only
-                yield self._batch.select(order[start : start + size])
-
-    def head(self, size: int) -> list[ExampleBatch]:
-        return [next(self._batch.split(size))]
-
-    def statistics(self) -> InputStatistics:
-        return _statistics(self.once())
-
-
-class _LoadedExamples:
-    """Examples that a DataLoader yields, batch by batch.
+class Examples:
+    """A data set to fit on: in memory, or what a DataLoader yields.
 
     Args:
-        loader: Yields inputs, or a sequence of inputs, target and additional forward
-            arguments.
+        source: All examples, or a loader of inputs or of sequences of inputs, target
+            and additional forward arguments.
         target: Used instead of the loader's, if it is not ``None``.
         additional_forward_args: Used if the loader yields none.
-        feature_mask: The same for all examples.
+        feature_mask: Which input elements form a player.
+        tuple_inputs: Whether the inputs came as a tuple.
     """
 
     def __init__(
         self,
-        loader: DataLoader[Any],
-        target: Any,
-        additional_forward_args: Any,
-        feature_mask: tuple[Tensor, ...] | None,
+        source: Call | DataLoader[Any],
+        target: Any = None,
+        additional_forward_args: Any = None,
+        feature_mask: tuple[Tensor, ...] | None = None,
+        tuple_inputs: bool = False,
     ) -> None:
-        self._loader = loader
+        self.tuple_inputs = tuple_inputs
+        self._source = source
         self._target = target
         self._args = additional_forward_args
-        self._feature_mask = feature_mask
+        self.feature_mask = feature_mask
         self._shapes: list[tuple[int, ...]] | None = None
 
-    def once(self) -> Iterator[ExampleBatch]:
+    @property
+    def in_memory(self) -> bool:
+        """Whether all examples are one batch."""
+        return isinstance(self._source, Call)
+
+    def once(self) -> Iterator[Call]:
+        """Yield every example once.
+
+        Raises:
+            ValueError: If there is none, or inputs change their shape.
+        """
+        if isinstance(self._source, Call):
+            yield self._source
+            return
         empty = True
-        for item in self._loader:
+        for item in self._source:
             empty = False
             yield self._parse(item)
         if empty:
@@ -224,25 +106,11 @@ class _LoadedExamples:
                 "check its data set, sampler and drop_last",
             )
 
-    def forever(
-        self, batch_size: int | None, generator: torch.Generator | None
-    ) -> Iterator[ExampleBatch]:
-        while True:
-            yield from self.once()
-
-    def head(self, size: int) -> list[ExampleBatch]:
-        batches: list[ExampleBatch] = []
-        for batch in self.once():
-            left = size - sum(map(len, batches))
-            if left <= 0:
-                break
-            batches.append(next(batch.split(left)))
-        return batches
-
     def statistics(self) -> InputStatistics:
-        return _statistics(self.once())
+        """Return mean, deviation and range of every input element."""
+        return statistics_of(call.inputs for call in self.once())
 
-    def _parse(self, item: Any) -> ExampleBatch:
+    def _parse(self, item: Any) -> Call:
         parts = list(item) if isinstance(item, (list, tuple)) else [item]
         if not 1 <= len(parts) <= 3:
             bad_value(
@@ -267,12 +135,80 @@ class _LoadedExamples:
             )
         is_class = not (isinstance(labels, Tensor) and labels.is_floating_point())
         target = labels if self._target is None and is_class else self._target
-        return ExampleBatch(
+        return Call(
             tensors,
-            check_target(target, len(tensors[0])),
+            target,
             self._args if args is None else format_additional_forward_args(args),
-            self._feature_mask,
+            self.feature_mask,
         )
+
+
+class ExampleGames:
+    """The games of a data set, without baselines of their own.
+
+    Examples in memory have one game, of which batches are parts; a loader has one for
+    every batch.
+
+    Args:
+        examples: The data set.
+        forward_func: Model or callable.
+        per_eval: Coalitions per forward pass; ``None`` chooses.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        forward_func: Callable[..., Any],
+        per_eval: int | None = None,
+    ) -> None:
+        self._examples = examples
+        self._make = lambda call: call.game(forward_func, per_eval)
+        self._whole: ModelGame | None = None
+        if examples.in_memory:
+            (self._whole,) = map(self._make, examples.once())
+
+    def once(self) -> Iterator[ModelGame]:
+        """Yield every example once."""
+        if self._whole is not None:
+            yield self._whole
+        else:
+            yield from map(self._make, self._examples.once())
+
+    def head(self, size: int) -> list[ModelGame]:
+        """Return games of the first ``size`` examples."""
+        games: list[ModelGame] = []
+        for game in self.once():
+            left = size - sum(game.batch_size for game in games)
+            if left <= 0:
+                break
+            games.append(next(pieces(game, left)))
+        return games
+
+    def forever(
+        self, batch_size: int | None, generator: torch.Generator | None
+    ) -> Iterator[ModelGame]:
+        """Yield batches in random order, again and again; a loader has its own."""
+        if self._whole is None:
+            while True:
+                yield from self.once()
+        total = self._whole.batch_size
+        size = min(total, batch_size or total)
+        device = generator.device if generator is not None else None
+        while size == total:
+            yield self._whole
+        while True:
+            order = torch.randperm(total, generator=generator, device=device)
+            for start in range(0, total - size + 1, size):  # batches of one size only
+                yield self._whole.select(order[start : start + size])
+
+
+def pieces(game: ModelGame, size: int) -> Iterator[ModelGame]:
+    """Yield a game in parts of at most ``size`` examples, in their order."""
+    if size >= game.batch_size:
+        yield game
+        return
+    for index in torch.arange(game.batch_size).split(size):
+        yield game.select(index)
 
 
 def open_examples(
@@ -311,18 +247,20 @@ def open_examples(
     )
     args = format_additional_forward_args(additional_forward_args)
     if isinstance(inputs, DataLoader):
-        if not (target is None or isinstance(target, (int, tuple))):
+        if not (target is None or isinstance(target, (int, str, tuple))):
             bad_type(
                 "target",
                 "None or the same output for all examples, beside a DataLoader",
                 target,
                 "let the loader yield (inputs, target)",
             )
-        return _LoadedExamples(inputs, target, args, masks)
+        return Examples(inputs, target, args, masks)
     if not isinstance(inputs, (Tensor, tuple)):
         bad_type(
             "inputs", "a tensor, a tuple of tensors or a DataLoader", inputs, "wrap it"
         )
-    tensors = format_inputs(inputs)
-    batch = ExampleBatch(tensors, check_target(target, len(tensors[0])), args, masks)
-    return _TensorExamples(batch)
+    return Examples(
+        Call(format_inputs(inputs), target, args, masks),
+        feature_mask=masks,
+        tuple_inputs=isinstance(inputs, tuple),
+    )

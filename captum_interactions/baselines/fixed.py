@@ -65,7 +65,7 @@ def data_mean(data: Any) -> Any:
         tensor([[1., 1.]])
     """
     examples = open_examples(data)
-    for tensor in examples.head(1)[0].inputs:
+    for tensor in next(examples.once()).inputs:
         _check_floating(tensor, "data")
     mean = examples.statistics().mean
     return mean if isinstance(data, tuple) or len(mean) > 1 else mean[0]

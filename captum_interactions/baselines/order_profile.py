@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from captum_interactions.baselines._terms import baseline_game
-from captum_interactions.baselines.examples import ExampleBatch
 from captum_interactions.estimators.marginals import permutation_marginals
 from captum_interactions.functional import sampled_shapley_strength, shapley_strength
 from captum_interactions.games import ModelGame
@@ -56,30 +52,22 @@ def profiled_orders(n: int) -> tuple[int, ...]:
 
 
 def measure_orders(
-    forward_func: Callable[..., Any],
-    batch: ExampleBatch,
-    baselines: tuple[Tensor, ...],
-    n: int,
-    per_eval: int | None,
+    game: ModelGame,
     seed: int,
 ) -> Tensor:
     """Measure the strength of the Shapley values of each of :func:`profiled_orders`.
 
     Args:
-        forward_func: Model or callable.
-        batch: The examples.
-        baselines: Their baselines.
-        n: Number of players.
-        per_eval: Coalitions per forward pass.
+        game: Examples with their baselines.
         seed: Decides the contexts, where taking all would cost more.
 
     Returns:
         Mean over examples, outputs and players of |φ^(m)(i)|, ``(len(orders),)``, in
         the units of the value function.
     """
+    n = game.n_players
     orders = profiled_orders(n)
     per_order = [1 if m in (0, n - 1) else _CONTEXTS for m in orders]
-    game = baseline_game(forward_func, batch, baselines, per_eval, gradients=False)
     if (1 << n) <= sum(per_order) * (n + 1):
         strength = shapley_strength(game.table())[..., list(orders)]
     else:

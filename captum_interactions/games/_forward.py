@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from inspect import signature
 from typing import Any
 
@@ -101,6 +102,26 @@ class Forward:
         if output.is_floating_point():
             self.dtype = output.dtype
         return output
+
+    def select(
+        self,
+        index: Tensor,  # (k,) int64
+    ) -> Forward:
+        """Return the same for some of the examples, no call counted yet."""
+        chosen, target = copy(self), self.target
+        if isinstance(target, list) and len(target) == self._batch_size:
+            target = [target[i] for i in index.tolist()]
+        chosen.args = tuple(self._rows(argument, index) for argument in self.args)
+        chosen.target = self._rows(target, index)
+        chosen._batch_size = len(index)
+        chosen._tiled = 1, chosen.target, chosen.args
+        chosen.n_calls = 0
+        return chosen
+
+    def _rows(self, argument: Any, index: Tensor) -> Any:
+        if not self._is_batched(argument):
+            return argument
+        return argument.index_select(0, index.to(argument.device))
 
     def _is_batched(self, argument: Any) -> bool:
         return (

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any, NoReturn
 
 import torch
@@ -42,6 +43,7 @@ from captum_interactions.games.batching import (
 )
 from captum_interactions.games.evaluation import current_evaluation
 from captum_interactions.games.masking import MaskedInputs, format_baselines
+from captum_interactions.games.passes import rows_kept
 from captum_interactions.games.rows import CodeRows, MaskRows
 from captum_interactions.players.players import Players
 
@@ -74,7 +76,8 @@ class ModelGame(Game):
         feature_mask: Which input elements form a player; see
             :meth:`Players.from_feature_mask`. ``None`` makes every element a player.
         perturbations_per_eval: Coalitions per forward pass; ``None`` finds the fastest
-            number by timing, in bounded memory. Give a number where runs must agree to
+            number by timing, in bounded memory (with ``gradients``, as many as memory
+            for their graph allows). Give a number where runs must agree to
             the last bit, since float rounding depends on the batch.
         show_progress: Show a bar that counts forward passes.
         gradients: Keep the graph, so that values are differentiable with respect to
@@ -169,6 +172,62 @@ class ModelGame(Game):
     def batch_size(self) -> int:
         """The number of examples."""
         return self._masked.batch_size
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The inputs, one tensor each."""
+        return self._masked.inputs
+
+    def with_baselines(
+        self, values: object, *, gradients: bool | None = None
+    ) -> ModelGame:
+        """Return the same game with other baselines.
+
+        Players, inputs, arguments and target are shared: what was checked and numbered
+        once is not done again. Coalitions are counted anew.
+
+        Args:
+            values: Baselines in any form that the class takes.
+            gradients: Whether values are differentiable; ``None`` for as before.
+
+        Raises:
+            TypeError: As the class.
+            ValueError: As the class.
+
+        Example:
+            >>> game = ModelGame(lambda x: x.sum(1), torch.ones(1, 2))
+            >>> game.with_baselines(3.0).table().tolist()
+            [[6.0, 4.0, 4.0, 2.0]]
+        """
+        absent = format_baselines(values, self.inputs)
+        game = self._with(MaskedInputs(self.inputs, absent, self.players))
+        if gradients is not None and gradients != self._gradients:
+            game._gradients = gradients
+            game._told = not gradients and warn_if_training(self.forward_func)
+        return game
+
+    def select(
+        self,
+        index: Tensor,  # (k,) int64
+    ) -> ModelGame:
+        """Return the game of some of the examples, with all that belongs to them.
+
+        Example:
+            >>> game = ModelGame(lambda x: x.sum(1), torch.tensor([[1.0], [2.0]]))
+            >>> game.select(torch.tensor([1])).table().tolist()
+            [[0.0, 2.0]]
+        """
+        game = self._with(self._masked.select(index))
+        game.players = game._masked.players
+        game._forward = self._forward.select(index)
+        return game
+
+    def _with(self, masked: MaskedInputs) -> ModelGame:
+        game = copy(self)
+        game._masked = masked
+        game._proof = None  # control rows had other inputs or baselines
+        game.n_evaluations = 0
+        return game
 
     def __call__(
         self,
@@ -318,6 +377,8 @@ class ModelGame(Game):
             return FixedBatch(1 if one_by_one else self._per_eval or 1)
         masked = self._masked
         rows = masked.rows_per_coalition
+        if self._gradients:  # not left to timing, so that a seed fixes every bit
+            return FixedBatch(max(1, rows_kept(masked.inputs) // rows))
         batch = ProbedBatch(
             source.total,
             rows,

@@ -194,6 +194,22 @@ class MaskedInputs:
         self.batch_size = inputs[0].shape[0]
         self.n_baselines = max(baseline.shape[0] for baseline in baselines)
 
+    def select(
+        self,
+        index: Tensor,  # (k,) int64
+    ) -> MaskedInputs:
+        """Return the same for some of the examples."""
+        return MaskedInputs(
+            tuple(tensor[index.to(tensor.device)] for tensor in self.inputs),
+            tuple(
+                baseline
+                if baseline.shape[1] == 1
+                else baseline[:, index.to(baseline.device)]
+                for baseline in self.baselines
+            ),
+            self.players.select(index),
+        )
+
     @property
     def rows_per_coalition(self) -> int:
         """Rows of one coalition: baselines times examples."""

@@ -37,6 +37,19 @@ class Players:
         """Whether any mask differs from example to example."""
         return any(mask.dim() > 0 and mask.shape[0] > 1 for mask in self.masks)
 
+    def select(
+        self,
+        index: Tensor,  # (k,) int64
+    ) -> Players:
+        """Return the players for some of the examples."""
+        if not self.per_example:
+            return self
+        masks = tuple(
+            mask if len(mask) == 1 else mask[index.to(mask.device)]
+            for mask in self.masks
+        )
+        return replace(self, masks=masks)
+
     @classmethod
     def numbered(cls, n: int, names: Sequence[str] | None = None) -> Players:
         """Return n players of a game without inputs, each an element of its own.

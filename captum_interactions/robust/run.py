@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from captum_interactions._checks import bad_value, check_positive_int
 from captum_interactions.games import ModelGame
-from captum_interactions.games.passes import Passes, rows_kept
+from captum_interactions.games.passes import Passes
 from captum_interactions.robust.game import check_classes, margin_of, strongest_other
 
 __all__ = ["AttackRun", "Climb", "Loss", "Tensors", "format_mask"]
@@ -93,14 +93,13 @@ class AttackRun:
         Players are the units of the perturbation: those present are as in ``state``,
         the others as in the clean inputs. Values are ``(batch, classes, coalitions)``.
         """
-        per_eval = self.per_eval or max(1, rows_kept(state) // len(self.labels))
         return ModelGame(
             self.forward_func,
             state,
             self.clean,
             additional_forward_args=self.args,
             feature_mask=self.feature_mask,
-            perturbations_per_eval=per_eval,
+            perturbations_per_eval=self.per_eval,
             gradients=True,
         )
 

@@ -222,7 +222,7 @@ def test_the_l1_norm_of_one_example_falls():
         objective="l1_interaction",
         init="zero",
         bounds=("abs", -0.5, 0.5),
-        lr=0.1,
+        learning_rate=0.1,
         generator=seeded(),
     )
     start, end = l1(0.0).item(), l1(fitted.baselines_).item()
@@ -242,7 +242,7 @@ def test_the_authors_descent_step_by_step():
     mean, std = x.mean(0), x.std(0, unbiased=False)
     start = mean + torch.tensor([0.1, -0.2, 2.0]) * std
     fitted = LearnedBaselineShapley(f).fit(
-        x, init=start, preset="paper", steps=1, lr=0.5
+        x, init=start, preset="paper", steps=1, learning_rate=0.5
     )
     # With n = 3 there is one order, m = 0, whose contexts are all empty.
     baseline = start.clone().requires_grad_()
@@ -439,7 +439,11 @@ REFUSED = {
         r"`max_order` must be a part of n in \(0, 1\]",
     ),
     "no step": (data(), {"steps": 0}, "`steps` must be a positive integer"),
-    "a step of no size": (data(), {"lr": 0.0}, "`lr` must be positive"),
+    "a step of no size": (
+        data(),
+        {"learning_rate": 0.0},
+        "`learning_rate` must be positive",
+    ),
     "too many players": (
         data(5, 30),
         {"objective": "l1_interaction"},

@@ -18,7 +18,7 @@ from captum_interactions.baselines import (
     nearest_tokens,
     zero_baseline,
 )
-from captum_interactions.baselines.examples import open_examples
+from captum_interactions.baselines.examples import ExampleGames, open_examples
 from captum_interactions.games import BaselineSet
 
 
@@ -115,19 +115,28 @@ def test_batches_keep_together_what_belongs_together():
     x = torch.arange(10.0).view(10, 1)
     weight, table = 10 * torch.arange(10.0), torch.zeros(3)
     masks = torch.arange(10).view(10, 1)
+    calls = []
+
+    def f(*arguments):
+        calls.append(arguments)
+        return arguments[0] + torch.arange(10.0)
+
     for target in (torch.arange(10), list(range(10))):
         examples = open_examples(x, target, (weight, table, "text"), masks)
-        stream = examples.forever(4, torch.Generator().manual_seed(0))
+        generator = torch.Generator().manual_seed(0)
+        stream = ExampleGames(examples, f).forever(4, generator)
         seen = []
         for _ in range(4):  # two epochs of two batches of four
-            batch = next(stream)
-            rows = batch.inputs[0][:, 0].long()
+            game = next(stream)
+            rows = game.inputs[0][:, 0].long()
             seen.append(set(rows.tolist()))
-            assert torch.as_tensor(batch.target).tolist() == rows.tolist()
-            assert batch.additional_forward_args[0].tolist() == (10 * rows).tolist()
-            assert batch.additional_forward_args[1] is table
-            assert batch.additional_forward_args[2] == "text"
-            assert batch.feature_mask[0][:, 0].tolist() == rows.tolist()
+            assert game.players.masks[0][:, 0].tolist() == rows.tolist()
+            calls.clear()
+            full = game(torch.ones(1, 10).bool())[:, 0]
+            assert full.tolist() == (2 * rows).tolist()
+            assert calls[0][1].tolist() == (10 * rows).tolist()
+            assert calls[0][2].tolist() == table.tolist()
+            assert calls[0][3] == "text"
         assert not seen[0] & seen[1]
         assert seen[0] != seen[2]
 
@@ -144,5 +153,6 @@ def test_loaders_yield_targets_and_arguments():
     batch = next(open_examples(pairs).once())
     assert len(batch.inputs) == 2
     assert batch.additional_forward_args[0].item() == 2.0
-    head = open_examples(DataLoader(TensorDataset(x), batch_size=3)).head(4)
-    assert [len(batch) for batch in head] == [3, 1]
+    loaded = open_examples(DataLoader(TensorDataset(x), batch_size=3))
+    head = ExampleGames(loaded, lambda x: x.sum(1)).head(4)
+    assert [game.batch_size for game in head] == [3, 1]
