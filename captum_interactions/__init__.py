@@ -24,6 +24,7 @@ from captum_interactions.attr import (
     TruncatedAndInteraction,
 )
 from captum_interactions.comparison import compare_attributions
+from captum_interactions.results import load
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,7 @@ __all__ = [
     "ShapleyTaylorInteraction",
     "TruncatedAndInteraction",
     "compare_attributions",
+    "load",
     "baselines",
     "estimators",
     "functional",

@@ -38,6 +38,9 @@ class Estimate(ABC):
     kind has. A reading that is left out raises a ``ValueError`` that says what to ask
     for instead (:meth:`_has_no`). A subclass is a frozen dataclass of tensors, numbers
     and tuples, so that results that hold it can be saved.
+    Results pick and join examples along the first axis of every tensor; a field whose
+    examples are on another one says so by ``field(metadata={"examples": axis})``, None
+    for a tensor that all examples share.
     """
 
     @property

@@ -46,7 +46,7 @@ class SparseEstimate(Estimate):
         [3.0, 2.0, 0.0]
     """
 
-    terms: Tensor = field(repr=False)
+    terms: Tensor = field(repr=False, metadata={"examples": None})
     coefficients: Tensor = field(repr=False)
     score: Tensor = field(repr=False)
 

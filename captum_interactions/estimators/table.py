@@ -42,7 +42,8 @@ class TableEstimate(Estimate):
     """
 
     table: Tensor = field(repr=False)
-    errors: Tensor | None = field(default=None, repr=False)
+    # Draws come before examples.
+    errors: Tensor | None = field(default=None, repr=False, metadata={"examples": 1})
 
     @property
     def n_players(self) -> int:

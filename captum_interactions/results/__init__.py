@@ -2,7 +2,12 @@
 
 from captum_interactions.results.and_interaction import AndInteractionResult
 from captum_interactions.results.and_or import AndOrInteractionResult, AndOrTerm
-from captum_interactions.results.base import Interaction, InteractionResult, ResultInfo
+from captum_interactions.results.base import (
+    Interaction,
+    InteractionResult,
+    ResultInfo,
+    load,
+)
 from captum_interactions.results.estimated import EstimatedResult
 from captum_interactions.results.multi_order import MultiOrderInteractionResult
 from captum_interactions.results.multivariate import (
@@ -27,6 +32,7 @@ __all__ = [
     "InteractionResult",
     "EstimatedResult",
     "ResultInfo",
+    "load",
     "AndInteractionResult",
     "AndOrInteractionResult",
     "AndOrTerm",

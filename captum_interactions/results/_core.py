@@ -55,12 +55,14 @@ class Listing(NamedTuple):
         players: The players of a position on the last axis.
         kind: ``"and"`` or ``"or"``, for a position.
         errors: Standard errors, shaped as ``values``; None where exact.
+        noise: What noise of v leaves in each, shaped alike; None where unknown.
     """
 
     values: Tensor
     players: Callable[[int], tuple[int, ...]]
     kind: Callable[[int], str] = lambda position: "and"
     errors: Tensor | None = None
+    noise: Tensor | None = None
 
 
 @dataclass(frozen=True)

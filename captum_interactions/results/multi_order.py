@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import pi
@@ -215,6 +215,16 @@ class MultiOrderInteractionResult(EstimatedResult):
         """The mean over the orders of every pair that was asked for."""
         values = self._returned(self.pair_values().mean(-2))
         return Listing(values, self.pairs.__getitem__)
+
+    def _tables(self) -> Iterable[tuple[dict[str, int], Listing]]:
+        """Every pair that was asked for, order by order."""
+        values = self._returned(self.pair_values())
+        errors = self.interaction_errors
+        shown = None if errors is None else self._returned(self.pair_values(errors))
+        for row, order in enumerate(self.orders):
+            error = None if shown is None else shown[..., row, :]
+            listing = Listing(values[..., row, :], self.pairs.__getitem__, errors=error)
+            yield {"order": order}, listing
 
     def _check_every_pair(self, reading: str) -> None:
         n = len(self.players)
