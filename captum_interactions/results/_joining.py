@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
 from torch import Tensor
@@ -154,23 +154,26 @@ def check_examples(result: Any) -> None:
     """
     lead = tuple(result.info.v_full.shape)
 
+    def refuse(received: str) -> NoReturn:
+        remedy = "save the result again"
+        bad_value("path", "a file that `save` wrote", f"one with {received}", remedy)
+
     def check(tensor: Tensor, axis: int | None) -> Tensor:
         if axis is not None and tuple(tensor.shape[axis : axis + len(lead)]) != lead:
-            bad_value(
-                "result",
-                f"of tensors that begin with {lead} (examples, *outputs)",
-                f"shape {tuple(tensor.shape)}",
-                "save the result again",
+            refuse(
+                f"tensors of shape {tuple(tensor.shape)} for {lead} examples, outputs"
             )
         return tensor
 
     players: Players = result.info.players
     for mask in players.masks:
         if mask.dtype != torch.int64 or len(mask) not in (1, lead[0]):
-            bad_value("players.masks", "int64, one or one per example", mask, "mend it")
+            refuse(f"players of shape {tuple(mask.shape)} {mask.dtype}")
         if mask.numel() and not 0 <= int(mask.min()) <= int(mask.max()) < len(players):
-            bad_value("players.masks", f"indices below {len(players)}", mask, "mend it")
-    if len(players.ids) != len(players.names):
-        bad_value("players.names", f"{len(players.ids)}", players.names, "mend them")
+            refuse(f"elements of players beyond {len(players)}")
+    estimate = getattr(result, "estimate", None)
+    known = len(players) if estimate is None else estimate.n_players
+    if not len(players.ids) == len(players.names) == known:
+        refuse(f"{len(players.names)} names and values of {known} players")
     bare = replace(result.info, players=replace(players, masks=()))
     mapped(replace(result, info=bare), check)

@@ -218,11 +218,11 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> InteractionRes
         >>> found == result
         True
     """
-    found = read_npz(path, _parts(), device)
+    found = read_npz(path, _parts())
     if not isinstance(found, InteractionResult):
         bad_value("path", "a file with a result", type(found).__name__, "save a result")
     check_examples(found)
-    return found
+    return found.to(device)
 
 
 def _parts() -> Iterator[type]:
