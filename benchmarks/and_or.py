@@ -147,7 +147,7 @@ def timed(call) -> tuple:
 
 
 def rows(quick: bool = False) -> list[report.Row]:
-    """Least l1 norm by our solver, by HiGHS and by the authors' SGD on the same games."""
+    """Least l1 norm by our solver, HiGHS and the authors' SGD on the same games."""
     and_or_split(network_game(5, 0))  # warm up
     cases = [("planted", 6)]
     if not quick:

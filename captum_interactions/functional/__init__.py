@@ -6,9 +6,11 @@ leading axes.
 """
 
 from captum_interactions.functional.and_or import (
+    and_from_or,
     merge_singletons,
     or_interactions,
     or_reconstruction,
+    shapley_values_from_or,
 )
 from captum_interactions.functional.and_or_split import AndOrSplit, and_or_split
 from captum_interactions.functional.baseline_losses import (
@@ -47,8 +49,6 @@ from captum_interactions.functional.multi_order_terms import (
     multi_order_interaction_from_and,
     multi_order_interaction_from_or,
     multi_order_interaction_from_terms,
-    multi_order_shapley_from_and,
-    multi_order_shapley_from_or,
     multi_order_shapley_from_terms,
 )
 from captum_interactions.functional.multivariate import (
@@ -59,14 +59,6 @@ from captum_interactions.functional.multivariate import (
     partition_extremes,
     partition_interaction,
     read_coalition,
-)
-from captum_interactions.functional.or_indices import (
-    and_from_or,
-    banzhaf_values_from_or,
-    leave_one_out_from_or,
-    or_from_and,
-    set_index_from_or,
-    shapley_values_from_or,
 )
 from captum_interactions.functional.orders import (
     context_variances,
@@ -100,7 +92,6 @@ from captum_interactions.functional.set_indices import (
 )
 from captum_interactions.functional.shapley import (
     banzhaf_values,
-    banzhaf_values_from_and,
     pair_index,
     pair_index_from_and,
     shapley_interaction_index,
@@ -155,11 +146,7 @@ __all__ = [
     "and_or_split",
     "AndOrSplit",
     "and_from_or",
-    "or_from_and",
     "shapley_values_from_or",
-    "banzhaf_values_from_or",
-    "leave_one_out_from_or",
-    "set_index_from_or",
     "n_small_coalitions",
     "small_coalitions",
     "truncated_moebius",
@@ -173,7 +160,6 @@ __all__ = [
     "shapley_values",
     "shapley_values_from_and",
     "banzhaf_values",
-    "banzhaf_values_from_and",
     "shapley_interaction_index",
     "pair_index",
     "pair_index_from_and",
@@ -205,8 +191,6 @@ __all__ = [
     "multi_order_interaction_from_or",
     "multi_order_interaction_from_terms",
     "multi_order_shapley",
-    "multi_order_shapley_from_and",
-    "multi_order_shapley_from_or",
     "multi_order_shapley_from_terms",
     "order_utility",
     "size_means",

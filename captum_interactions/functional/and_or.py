@@ -11,9 +11,16 @@ import torch
 from torch import Tensor
 
 from captum_interactions.functional.coalitions import coalition_sizes, n_players
-from captum_interactions.functional.moebius import moebius, zeta
+from captum_interactions.functional.moebius import moebius, superset_zeta, zeta
+from captum_interactions.functional.shapley import shapley_values_from_and
 
-__all__ = ["or_interactions", "or_reconstruction", "merge_singletons"]
+__all__ = [
+    "or_interactions",
+    "or_reconstruction",
+    "and_from_or",
+    "shapley_values_from_or",
+    "merge_singletons",
+]
 
 
 def or_interactions(
@@ -68,6 +75,55 @@ def or_reconstruction(
     )
     hit = zeta(proper)
     return interactions[..., :1] + hit[..., -1:] - hit.flip(-1)
+
+
+def and_from_or(
+    or_values: Tensor,  # (*batch, 2**n)
+) -> Tensor:
+    """AND interactions of the game that has these OR interactions.
+
+    I_and(S) = (−1)^(|S|+1) Σ_{T⊇S} I_or(T) for S ≠ ∅. It is its own inverse: of
+    AND interactions it makes OR interactions.
+
+    Args:
+        or_values: I_or(S) of all coalitions, ``(*batch, 2**n)``.
+
+    Returns:
+        I_and(S), ``(*batch, 2**n)``, in the units of the value function.
+
+    Raises:
+        ValueError: If the last axis is not a power of two long.
+
+    Example:
+        >>> and_from_or(torch.tensor([0.0, 3.0, 4.0, -2.0])).tolist()
+        [0.0, 1.0, 2.0, 2.0]
+    """
+    proper = torch.cat([torch.zeros_like(or_values[..., :1]), or_values[..., 1:]], -1)
+    sums = superset_zeta(proper)
+    sizes = coalition_sizes(n_players(or_values), or_values.device)
+    signed = torch.where(sizes % 2 == 1, sums, -sums)
+    return torch.cat([or_values[..., :1], signed[..., 1:]], dim=-1)
+
+
+def shapley_values_from_or(
+    or_values: Tensor,  # (*batch, 2**n)
+) -> Tensor:
+    """Shapley values Σ_{S∋i} I_or(S)/|S|: shared equally, as AND interactions are.
+
+    Args:
+        or_values: I_or(S) of all coalitions, ``(*batch, 2**n)``.
+
+    Returns:
+        φ, ``(*batch, n)``, in the units of the value function.
+
+    Raises:
+        ValueError: If the last axis is not a power of two long.
+
+    Example:
+        >>> shapley_values_from_or(torch.tensor([0.0, 3.0, 4.0, -2.0])).tolist()
+        [2.0, 3.0]
+    """
+    return shapley_values_from_and(or_values)
 
 
 def merge_singletons(

@@ -21,8 +21,6 @@ __all__ = [
     "multi_order_interaction_from_and",
     "multi_order_interaction_from_or",
     "multi_order_interaction_from_terms",
-    "multi_order_shapley_from_and",
-    "multi_order_shapley_from_or",
     "multi_order_shapley_from_terms",
 ]
 
@@ -119,54 +117,6 @@ def multi_order_interaction_from_or(
     weights = -_or_weights(n, 2)
     return accumulated(
         lambda a: _pair_orders(weights, pair_sums_by_size(a)), interactions
-    )
-
-
-def multi_order_shapley_from_and(
-    dividends: Tensor,  # (*batch, 2**n)
-) -> Tensor:
-    """φ^(m)(i) = Σ_{T∋i} C(m, t−1)/C(n−1, t−1) · I_and(T), t = |T|.
-
-    Args:
-        dividends: AND interactions I(S), ``(*batch, 2**n)``.
-
-    Returns:
-        φ^(m), ``(*batch, n, n)``, as :func:`multi_order_shapley`.
-
-    Raises:
-        ValueError: If the last axis is not a power of two long.
-
-    Example:
-        >>> multi_order_shapley_from_and(torch.tensor([0.0, 1.0, 2.0, 2.0])).tolist()
-        [[1.0, 2.0], [3.0, 4.0]]
-    """
-    weights = _and_weights(n_players(dividends), 1)
-    return accumulated(
-        lambda a: _player_orders(weights, pair_sums_by_size(a)), dividends
-    )
-
-
-def multi_order_shapley_from_or(
-    interactions: Tensor,  # (*batch, 2**n)
-) -> Tensor:
-    """φ^(m)(i) = Σ_{T∋i} C(n−t, m)/C(n−1, m) · I_or(T), t = |T|.
-
-    Args:
-        interactions: OR interactions I_or(S), ``(*batch, 2**n)``.
-
-    Returns:
-        φ^(m), ``(*batch, n, n)``, as :func:`multi_order_shapley`.
-
-    Raises:
-        ValueError: If the last axis is not a power of two long.
-
-    Example:
-        >>> multi_order_shapley_from_or(torch.tensor([0.0, 3.0, 4.0, -2.0])).tolist()
-        [[1.0, 2.0], [3.0, 4.0]]
-    """
-    weights = _or_weights(n_players(interactions), 1)
-    return accumulated(
-        lambda a: _player_orders(weights, pair_sums_by_size(a)), interactions
     )
 
 

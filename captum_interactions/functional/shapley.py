@@ -30,7 +30,6 @@ __all__ = [
     "shapley_values",
     "shapley_values_from_and",
     "banzhaf_values",
-    "banzhaf_values_from_and",
     "pair_index",
     "pair_index_from_and",
     "shapley_interaction_index",
@@ -94,33 +93,12 @@ def shapley_values(
     return accumulated(lambda v: shapley_values_from_and(moebius(v)), table)
 
 
-def banzhaf_values_from_and(
-    dividends: Tensor,  # (*batch, 2**n)
-) -> Tensor:
-    """Banzhaf values Σ_{S∋i} I(S)/2^(|S|−1).
-
-    Args:
-        dividends: AND interactions I(S), ``(*batch, 2**n)``.
-
-    Returns:
-        One value per player, ``(*batch, n)``, in the units of the value function. They
-        do not sum to v(N) − v(∅).
-
-    Raises:
-        ValueError: If the last axis is not a power of two long.
-
-    Example:
-        >>> banzhaf_values_from_and(torch.tensor([0.0, 1.0, 2.0, 2.0])).tolist()
-        [2.0, 3.0]
-    """
-    weights = _size_weights(n_players(dividends), lambda s: 2.0 ** (1 - s), smallest=1)
-    return accumulated(lambda a: player_sums(weight_by_size(a, weights)), dividends)
-
-
 def banzhaf_values(
     table: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
     """Banzhaf values: the mean marginal contribution over all coalitions.
+
+    Σ_{S∋i} I(S)/2^(|S|−1) in AND interactions; they do not sum to v(N) − v(∅).
 
     Args:
         table: v(S) of all coalitions, ``(*batch, 2**n)``.
@@ -138,7 +116,10 @@ def banzhaf_values(
         >>> banzhaf_values(torch.tensor([0.0, 1.0, 2.0, 5.0])).tolist()
         [2.0, 3.0]
     """
-    return accumulated(lambda v: banzhaf_values_from_and(moebius(v)), table)
+    weights = _size_weights(n_players(table), lambda s: 2.0 ** (1 - s), smallest=1)
+    return accumulated(
+        lambda v: player_sums(weight_by_size(moebius(v), weights)), table
+    )
 
 
 # What a dividend of t players adds to a pair inside it and to each of its players.

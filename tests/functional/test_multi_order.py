@@ -92,8 +92,6 @@ class TestDefinitions:
             F.multi_order_shapley,
             F.multi_order_interaction_from_and,
             F.multi_order_interaction_from_or,
-            F.multi_order_shapley_from_and,
-            F.multi_order_shapley_from_or,
             F.mean_absolute_deltas,
             F.size_means,
         ):
@@ -121,7 +119,6 @@ class TestDividends:
             F.multi_order_interaction_from_and(dividends),
             F.multi_order_interaction(table),
         )
-        close(F.multi_order_shapley_from_and(dividends), F.multi_order_shapley(table))
 
     @given(tables())
     def test_or_dividends_give_the_same_orders(self, table):
@@ -130,7 +127,6 @@ class TestDividends:
             F.multi_order_interaction_from_or(dividends),
             F.multi_order_interaction(table),
         )
-        close(F.multi_order_shapley_from_or(dividends), F.multi_order_shapley(table))
 
     def test_terms_give_the_orders_of_their_game(self):
         n = 6

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from captum_interactions.functional import (
     and_from_or,
-    banzhaf_values_from_or,
-    leave_one_out_from_or,
     merge_singletons,
     moebius,
-    or_from_and,
     or_interactions,
     or_reconstruction,
-    set_index_from_or,
     shapley_values_from_or,
     zeta,
 )
@@ -40,44 +35,18 @@ def test_conversions_between_and_and_or(case):
     expected = reference.table(lambda s: reference.or_interaction(game, s, n), n)
     assert torch.allclose(o, torch.tensor(expected, dtype=torch.float64), **TOLERANCE)
     assert torch.allclose(and_from_or(o), moebius(table), **TOLERANCE)
-    assert torch.allclose(or_from_and(moebius(table)), o, **TOLERANCE)
+    assert torch.allclose(and_from_or(moebius(table)), o, **TOLERANCE)
 
 
 @given(tables())
-def test_values_of_players(case):
+def test_shapley_values(case):
     n, table = case
     game = reference.as_game(table.tolist())
-    o = or_interactions(table)
-    readings = (
-        (shapley_values_from_or(o), lambda i: reference.shapley_value(game, i, n)),
-        (banzhaf_values_from_or(o), lambda i: reference.banzhaf_value(game, i, n)),
-        (
-            leave_one_out_from_or(o),
-            lambda i: reference.marginal(game, i, frozenset(range(n)) - {i}),
-        ),
+    found = shapley_values_from_or(or_interactions(table))
+    expected = torch.tensor(
+        [reference.shapley_value(game, i, n) for i in range(n)], dtype=torch.float64
     )
-    for found, definition in readings:
-        expected = torch.tensor([definition(i) for i in range(n)], dtype=torch.float64)
-        assert torch.allclose(found, expected, **TOLERANCE)
-
-
-@given(tables(largest=4))
-def test_indices_of_sets(case):
-    n, table = case
-    game = reference.as_game(table.tolist())
-    o = or_interactions(table)
-    for index, definition in (
-        ("SII", reference.shapley_interaction),
-        ("BII", reference.banzhaf_interaction),
-    ):
-        expected = reference.table(
-            lambda s, read=definition: read(game, s, n) if s else 0.0, n
-        )
-        assert torch.allclose(
-            set_index_from_or(o, index),
-            torch.tensor(expected, dtype=torch.float64),
-            **TOLERANCE,
-        )
+    assert torch.allclose(found, expected, **TOLERANCE)
 
 
 @given(tables())
@@ -101,14 +70,4 @@ def test_two_parts_add_up(random_table):
 
 
 def test_gradients_flow(random_table):
-    o = random_table(3).requires_grad_()
-    for reading in (
-        and_from_or,
-        set_index_from_or,
-    ):
-        assert torch.autograd.gradcheck(reading, o)
-
-
-def test_bad_index():
-    with pytest.raises(ValueError, match=r"`index` must be one of .*'STII'"):
-        set_index_from_or(torch.zeros(8), "STII")
+    assert torch.autograd.gradcheck(and_from_or, random_table(3).requires_grad_())
