@@ -14,7 +14,8 @@ BASH = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.mark.parametrize("code", PYTHON)
-def test_code_runs(code, capsys):
+def test_code_runs(code, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
     assert "AndInteractionResult(3 examples, 4 players" in capsys.readouterr().out
 
