@@ -39,7 +39,9 @@ class ValueFunction(nn.Module):
     def forward(self, *args: Any) -> Tensor:
         """Return the value of every class, same shape as the logits."""
         logits = self.forward_func(*args)
-        if not isinstance(logits, Tensor) or logits.dim() < 2:
+        # A single output (batch,) is its own logit, and has no classes to compare.
+        least = 1 if self.transform is _logit else 2
+        if not isinstance(logits, Tensor) or logits.dim() < least:
             received = (
                 f"shape {tuple(logits.shape)}"
                 if isinstance(logits, Tensor)
