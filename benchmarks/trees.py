@@ -16,8 +16,9 @@ import report
 import text_faithfulness
 import torch
 
-from captum_interactions.estimators.agglomeration import agglomerate, grow_from_tables
+from captum_interactions.estimators.agglomeration import agglomerate
 from captum_interactions.estimators.corner_pairs import plan_corner_pairs
+from captum_interactions.estimators.forest import grow_from_tables
 from captum_interactions.estimators.tree_contexts import ExactContexts
 from captum_interactions.functional import all_masks
 

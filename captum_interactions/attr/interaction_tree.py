@@ -31,8 +31,8 @@ from captum_interactions.estimators.forest import (
     Forest,
     exact_forest,
     forest_plan,
-    graphs_of,
 )
+from captum_interactions.estimators.tree_graphs import graphs_of
 from captum_interactions.games import Game
 from captum_interactions.players import Players
 from captum_interactions.results import InteractionTreeResult
@@ -166,14 +166,16 @@ class InteractionTree(AbstractInteractionAttribution):
         check_criterion(criterion)
         exact = _check_budget(game.n_players, n_samples)
         present = _present(game.players, game.batch_size)
-        graphs = graphs_of(game.n_players, present, neighbors, criterion)
+        graphs = graphs_of(game.n_players, present, neighbors)
         if exact:
             table = with_batch(game.table())
-            forest = exact_forest(graphs, table, _tolerance(game))
+            forest = exact_forest(graphs, table, criterion, _tolerance(game))
             return _collected(game, criterion, forest, table.shape[-1])
         assert n_samples is not None
         source = own_generator(generator)
-        plan = forest_plan(graphs, n_samples, lambda: _tolerance(game), source)
+        plan = forest_plan(
+            graphs, n_samples, criterion, lambda: _tolerance(game), source
+        )
         forest, n_evaluations = counted(plan, game, n_samples)
         return _collected(game, criterion, forest, n_evaluations)
 

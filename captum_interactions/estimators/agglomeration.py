@@ -17,10 +17,10 @@ from torch import Tensor
 
 from captum_interactions._checks import bad_value
 from captum_interactions.estimators.tree_contexts import Contexts
+from captum_interactions.estimators.tree_graphs import check_players
 from captum_interactions.functional import (
     MergeFigures,
     MergePlan,
-    coalition_members,
     merge_plan,
 )
 
@@ -30,9 +30,6 @@ __all__ = [
     "Merge",
     "Agglomeration",
     "agglomerate",
-    "run_together",
-    "grow_from_tables",
-    "check_players",
 ]
 
 Criterion = Literal["r", "dependence", "b_between", "psi_inter"]
@@ -95,59 +92,6 @@ class Agglomeration:
     merges: tuple[Merge, ...]
 
 
-def check_players(
-    players: Sequence[int], edges: Sequence[tuple[int, int]]
-) -> dict[int, int]:
-    """Return the codes of every player's neighbors, if they can form one tree.
-
-    Raises:
-        ValueError: If there are fewer than two players, an edge joins a player with
-            itself or names an absent one, or some players can't be reached.
-    """
-    if len(players) < 2:
-        bad_value(
-            "inputs",
-            "of at least two players for a tree",
-            f"{len(players)}",
-            "pass a finer `feature_mask`",
-        )
-    reach = dict.fromkeys(players, 0)
-    for a, b in edges:
-        if a == b or a not in reach or b not in reach:
-            bad_value(
-                "neighbors",
-                f"made of pairs of different players among {list(players)}",
-                (a, b),
-                "list each edge as a pair of player indices",
-            )
-        reach[a] |= 1 << b
-        reach[b] |= 1 << a
-    parts = _components(reach)
-    if len(parts) > 1:
-        bad_value(
-            "neighbors",
-            "a connected graph, as one tree must join all players",
-            f"{len(parts)} parts {parts}",
-            "add edges between the parts, or explain each part as its own players",
-        )
-    return reach
-
-
-def _components(reach: dict[int, int]) -> list[tuple[int, ...]]:
-    parts, left = [], sum(1 << player for player in reach)
-    while left:
-        part, edge = 0, left & -left
-        while edge:
-            part |= edge
-            grown = 0
-            for player in coalition_members(edge):
-                grown |= reach[player]
-            edge = grown & ~part
-        parts.append(coalition_members(part))
-        left &= ~part
-    return parts
-
-
 def agglomerate(
     players: Sequence[int],
     edges: Sequence[tuple[int, int]],
@@ -188,6 +132,7 @@ def agglomerate(
         among ties are ours.
 
     Example:
+        >>> from captum_interactions.estimators.forest import grow_from_tables
         >>> from captum_interactions.estimators.tree_contexts import ExactContexts
         >>> v = torch.tensor([0.0, 0, 0, 1, 0, 0, 0, 1])  # x0·x1
         >>> growth = agglomerate([0, 1, 2], [(0, 1), (1, 2)], ExactContexts())
@@ -326,59 +271,3 @@ def _merge(
             None if error is None else dict(zip(FIGURES, error.tolist(), strict=True))
         ),
     )
-
-
-def run_together(
-    growths: Sequence[Growth],
-) -> Generator[list[Tensor | None], list[Tensor], list[Agglomeration]]:
-    """Run many trees in step.
-
-    Args:
-        growths: The trees.
-
-    Yields:
-        One tensor of codes per tree (``None`` for a finished one); v of each, in the
-        same shape, is sent back.
-
-    Returns:
-        The finished trees.
-    """
-    done: dict[int, Agglomeration] = {}
-    asked: list[Tensor | None] = [next(growth) for growth in growths]
-    while len(done) < len(growths):
-        values = yield asked
-        for k, growth in enumerate(growths):
-            if k in done:
-                continue
-            try:
-                asked[k] = growth.send(values[k])
-            except StopIteration as finished:
-                done[k], asked[k] = finished.value, None
-    return [done[k] for k in range(len(growths))]
-
-
-def grow_from_tables(
-    growths: Sequence[Growth],
-    tables: Sequence[Tensor],  # each (2**n,)
-) -> list[Agglomeration]:
-    """Run many trees whose values are all known.
-
-    Args:
-        growths: The trees.
-        tables: v of all coalitions, for each tree.
-
-    Returns:
-        The finished trees.
-    """
-    together = run_together(growths)
-    asked = next(together)
-    while True:
-        values = [
-            table[:0] if codes is None else table[codes]
-            for table, codes in zip(tables, asked, strict=True)
-        ]
-        try:
-            asked = together.send(values)
-        except StopIteration as finished:
-            trees: list[Agglomeration] = finished.value
-            return trees

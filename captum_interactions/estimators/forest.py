@@ -2,71 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._checks import bad_value
 from captum_interactions.estimators.agglomeration import (
     Agglomeration,
     Criterion,
     Growth,
     Tolerance,
     agglomerate,
-    check_players,
-    grow_from_tables,
-    run_together,
 )
 from captum_interactions.estimators.driver import Plan
 from captum_interactions.estimators.tree_contexts import (
-    Contexts,
     ExactContexts,
     SampledContexts,
     shapley_subsets,
 )
+from captum_interactions.estimators.tree_graphs import Graphs
 from captum_interactions.functional import codes_to_masks
 
-__all__ = ["Forest", "Graphs", "exact_forest", "forest_plan", "graphs_of"]
-
-Edges = tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True)
-class Graphs:
-    """Who takes part in each example's tree, next to whom.
-
-    Attributes:
-        examples: Players and neighboring pairs of each example.
-        everyone: Players and neighboring pairs of the whole batch, for a forward
-            function that returns one scalar for it.
-        criterion: Which figure decides the merges.
-    """
-
-    examples: tuple[tuple[tuple[int, ...], Edges], ...]
-    everyone: tuple[tuple[int, ...], Edges]
-    criterion: Criterion
-
-    @property
-    def n_players(self) -> int:
-        """The number of players n of the batch."""
-        return len(self.everyone[0])
-
-    def growth(
-        self,
-        row: int,
-        lead: torch.Size,
-        contexts: Contexts,
-        close: Tolerance,
-        beam: int,
-    ) -> Growth:
-        """Start the tree of one row of the flattened lead dimensions."""
-        players, edges = self.everyone
-        if lead[0] == len(self.examples):
-            players, edges = self.examples[row // max(lead[1:].numel(), 1)]
-        return agglomerate(players, edges, contexts, self.criterion, close, beam)
+__all__ = [
+    "Forest",
+    "exact_forest",
+    "forest_plan",
+    "grow_from_tables",
+    "run_together",
+]
 
 
 @dataclass(frozen=True)
@@ -84,66 +49,73 @@ class Forest:
     v_full: Tensor
 
 
-def graphs_of(
-    n_players: int,
-    present: Sequence[tuple[int, ...]],
-    neighbors: Sequence[Sequence[int]] | Tensor | None,
-    criterion: Criterion,
-) -> Graphs:
-    """Give each example its graph, and check that it can form a tree.
+def run_together(
+    growths: Sequence[Growth],
+) -> Generator[list[Tensor | None], list[Tensor], list[Agglomeration]]:
+    """Run many trees in step.
 
     Args:
-        n_players: Players of the whole batch.
-        present: The players of each example.
-        neighbors: Pairs of players that are neighbors; None for a sequence.
-        criterion: Which figure decides the merges.
+        growths: The trees.
 
-    Raises:
-        TypeError: If the neighbors are no pairs.
-        ValueError: If a graph can't form a tree.
+    Yields:
+        One tensor of codes per tree (``None`` for a finished one); v of each, in the
+        same shape, is sent back.
+
+    Returns:
+        The finished trees.
     """
-    everyone = tuple(range(n_players))
-    given = None if neighbors is None else _check_edges(neighbors)
-
-    def graph(players: tuple[int, ...]) -> tuple[tuple[int, ...], Edges]:
-        if given is None:
-            edges = tuple(pairwise(players))
-        elif players == everyone:
-            edges = given
-        else:
-            here = set(players)
-            edges = tuple(edge for edge in given if here.issuperset(edge))
-        check_players(players, edges)
-        return players, edges
-
-    whole = graph(everyone)
-    own = tuple(graph(players) for players in present)
-    return Graphs(own, whole, criterion)
+    done: dict[int, Agglomeration] = {}
+    asked: list[Tensor | None] = [next(growth) for growth in growths]
+    while len(done) < len(growths):
+        values = yield asked
+        for k, growth in enumerate(growths):
+            if k in done:
+                continue
+            try:
+                asked[k] = growth.send(values[k])
+            except StopIteration as finished:
+                done[k], asked[k] = finished.value, None
+    return [done[k] for k in range(len(growths))]
 
 
-def _check_edges(neighbors: Sequence[Sequence[int]] | Tensor) -> Edges:
-    listed = neighbors.tolist() if isinstance(neighbors, Tensor) else neighbors
-    try:
-        return tuple((int(a), int(b)) for a, b in listed)
-    except (TypeError, ValueError):
-        bad_type(
-            "neighbors",
-            "a sequence of pairs of players",
-            neighbors,
-            "pass None for a sequence of players",
-        )
+def grow_from_tables(
+    growths: Sequence[Growth],
+    tables: Sequence[Tensor],  # each (2**n,)
+) -> list[Agglomeration]:
+    """Run many trees whose values are all known.
+
+    Args:
+        growths: The trees.
+        tables: v of all coalitions, for each tree.
+
+    Returns:
+        The finished trees.
+    """
+    together = run_together(growths)
+    asked = next(together)
+    while True:
+        values = [
+            table[:0] if codes is None else table[codes]
+            for table, codes in zip(tables, asked, strict=True)
+        ]
+        try:
+            asked = together.send(values)
+        except StopIteration as finished:
+            trees: list[Agglomeration] = finished.value
+            return trees
 
 
 def exact_forest(
     graphs: Graphs,
     table: Tensor,  # (batch, *outputs, 2**n)
+    criterion: Criterion,
     close: Tolerance,
 ) -> Forest:
     """Grow every tree from the values of all coalitions."""
     lead = table.shape[:-1]
     rows = table.flatten(0, -2).cpu().double()
     growths = [
-        graphs.growth(row, lead, ExactContexts(), close, beam=8)
+        agglomerate(*graphs.graph(row, lead), ExactContexts(), criterion, close, beam=8)
         for row in range(len(rows))
     ]
     trees = grow_from_tables(growths, list(rows))
@@ -153,6 +125,7 @@ def exact_forest(
 def forest_plan(
     graphs: Graphs,
     budget: int,
+    criterion: Criterion,
     close: Callable[[], Tolerance],
     generator: torch.Generator,
 ) -> Plan[Forest]:
@@ -164,6 +137,7 @@ def forest_plan(
     Args:
         graphs: The graphs of the examples.
         budget: Distinct coalitions per example.
+        criterion: Which figure decides the merges.
         close: What counts as rounding, asked once the game has answered.
         generator: Source of randomness.
 
@@ -186,7 +160,10 @@ def forest_plan(
     joins = shapley_subsets(many, n, generator)
     contexts = [SampledContexts(joins, each, most_pairs) for _ in range(lead.numel())]
     together = run_together(
-        [graphs.growth(k, lead, own, close(), beam=1) for k, own in enumerate(contexts)]
+        [
+            agglomerate(*graphs.graph(k, lead), own, criterion, close(), beam=1)
+            for k, own in enumerate(contexts)
+        ]
     )
     asked = next(together)
     while True:

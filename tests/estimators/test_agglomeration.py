@@ -8,10 +8,8 @@ import pytest
 import torch
 
 from captum_interactions import functional as F
-from captum_interactions.estimators.agglomeration import (
-    agglomerate,
-    grow_from_tables,
-)
+from captum_interactions.estimators.agglomeration import agglomerate
+from captum_interactions.estimators.forest import grow_from_tables
 from captum_interactions.estimators.tree_contexts import (
     ExactContexts,
     SampledContexts,
