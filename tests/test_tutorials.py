@@ -110,3 +110,9 @@ def test_the_quickstart_holds_what_it_states(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "figure.png").stat().st_size > 10_000
     assert re.search(r"^sum +\S+ +\S+ +\S+$", shown, re.MULTILINE)
     assert not broken(stated(quickstart.__doc__, FULL), measured)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_nothing_of_the_machine_is_shown(path):
+    """Warnings name files of whoever ran the notebook."""
+    assert "site-packages" not in path.read_text(encoding="utf-8")
