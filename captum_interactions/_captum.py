@@ -46,8 +46,10 @@ __all__ = [
 ]
 
 
-def progress_bar(show: bool, description: str, total: int) -> Any:
+def progress_bar(
+    show: bool, description: str, total: int | None, unit: str = "it"
+) -> Any:
     """Return Captum's progress bar, or its silent stand-in."""
     if show:
-        return captum_progress(desc=description, total=total)
+        return captum_progress(desc=description, total=total, unit=unit)
     return NullProgress(desc=description, total=total)

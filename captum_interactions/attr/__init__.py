@@ -3,6 +3,7 @@
 from captum_interactions.attr.and_interaction import AndInteraction
 from captum_interactions.attr.and_or_interaction import AndOrInteraction
 from captum_interactions.attr.base import AbstractInteractionAttribution
+from captum_interactions.attr.dataset import explain_dataset
 from captum_interactions.attr.interaction_tree import InteractionTree
 from captum_interactions.attr.learned_baseline_shapley import LearnedBaselineShapley
 from captum_interactions.attr.multi_order_interaction import MultiOrderInteraction
@@ -24,4 +25,5 @@ __all__ = [
     "InteractionTree",
     "LearnedBaselineShapley",
     "TruncatedAndInteraction",
+    "explain_dataset",
 ]

@@ -109,6 +109,20 @@ class Ranks:
         self.all_do(first)
         return kept[0] if kept else None
 
+    def all_do_in_turn(self, work: Callable[[], T]) -> T:
+        """Do something on the first rank, then on the others; each keeps its result."""
+        if self.size == 1:
+            return work()
+        kept: list[T] = []
+        for turn in (True, False):
+
+            def done(turn: bool = turn) -> None:
+                if (self.rank == 0) is turn:
+                    kept.append(work())
+
+            self.all_do(done)
+        return kept[0]
+
     def all_succeed(self, work: Callable[[], object]) -> None:
         """Do something on every rank; cheaper than :meth:`all_do` if nothing fails."""
         if self.size == 1:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions.games._blocks import BlockSource, evaluate_blocks
-from captum_interactions.games._digest import Fingerprints
+from captum_interactions.games._digest import Fingerprints, digest, surroundings
 from captum_interactions.games._ranks import Ranks, check_group, resolve_group
 from captum_interactions.games._store import (
     MARK,
@@ -26,7 +26,18 @@ from captum_interactions.games._store import (
     is_being_written,
 )
 
-__all__ = ["StoreEntry", "StoreInfo", "evaluation", "prune_store", "store_info"]
+__all__ = [
+    "Ranks",
+    "StoreEntry",
+    "StoreInfo",
+    "digest",
+    "evaluation",
+    "fingerprint",
+    "prune_store",
+    "ranks_in_force",
+    "store_info",
+    "working_alone",
+]
 
 # Coalitions per block: 8 ms of work at 30 µs per row, beside which a block's checksum
 # and write take 0.05 ms, and a quarter of a second at 1 ms, which is what a kill costs.
@@ -114,6 +125,28 @@ def evaluation(
         yield
     finally:
         _CURRENT.reset(token)
+
+
+def ranks_in_force() -> Ranks:
+    """Return the ranks that share work here: those of the surroundings, or all."""
+    settings = _CURRENT.get()
+    return Ranks(resolve_group("auto" if settings is None else settings.group))
+
+
+@contextmanager
+def working_alone() -> Iterator[None]:
+    """Keep the store, but share no coalitions: examples are shared already."""
+    settings = _CURRENT.get()
+    token = _CURRENT.set(None if settings is None else replace(settings, group=None))
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
+
+
+def fingerprint(forward_func: Callable[..., Any]) -> dict[str, str]:
+    """Name what a forward function's values depend on, by digests and in words."""
+    return {**Fingerprints().of(forward_func)[0], **surroundings()}
 
 
 @dataclass(frozen=True)

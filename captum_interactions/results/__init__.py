@@ -9,6 +9,8 @@ from captum_interactions.results.base import (
     load,
 )
 from captum_interactions.results.estimated import EstimatedResult
+from captum_interactions.results.base import Interaction, InteractionResult, ResultInfo
+from captum_interactions.results.dataset import ExplainedDataset
 from captum_interactions.results.multi_order import MultiOrderInteractionResult
 from captum_interactions.results.multivariate import (
     Block,
@@ -44,6 +46,7 @@ __all__ = [
     "InteractionTreeResult",
     "InteractionNode",
     "SparseInteractionResult",
+    "ExplainedDataset",
     "Prototypes",
     "prototypes",
     "prototype_records",
