@@ -25,12 +25,8 @@ from captum_interactions.games.evaluation import (
     ranks_in_force,
     working_alone,
 )
-from captum_interactions.results.base import InteractionResult
-from captum_interactions.results.dataset import (
-    ExplainedDataset,
-    ResultFolder,
-    read_result,
-)
+from captum_interactions.results.base import InteractionResult, load
+from captum_interactions.results.dataset import ExplainedDataset, ResultFolder
 
 __all__ = ["explain_dataset"]
 
@@ -95,7 +91,7 @@ def explain_dataset(
         >>> model = torch.nn.Linear(2, 3).requires_grad_(False)
         >>> loader = DataLoader(data, batch_size=2)
         >>> explained = explain_dataset(AndInteraction(model), loader)
-        >>> torch.cat([result.attributions() for result in explained]).shape
+
         torch.Size([5, 2])
     """
     _check(method, metrics, shard, generator)
@@ -106,7 +102,9 @@ def explain_dataset(
     if folder is not None:
         found = _components(method, options, generator, order)
         kept = ranks.all_do_in_turn(lambda: ResultFolder(folder, found))
-    explain = _Explainer(method, arguments, options, generator, kept)
+    explain = _Explainer(
+        method, arguments, options, generator, kept, is_sent=ranks.size > 1
+    )
     results: dict[int, Any] = {}
     mine = _batches(loader, order, first, step)
     total = None if order is None else sum(map(len, order))
@@ -145,12 +143,14 @@ class _Explainer:
         options: dict[str, Any],
         generator: torch.Generator | None,
         folder: ResultFolder | None,
+        is_sent: bool,
     ) -> None:
         self._method = method
         self._arguments = arguments or _usual_arguments
         self._options = options
         self._generator = generator
         self._folder = folder
+        self._is_sent = is_sent
 
     def next_of(
         self, batches: Iterator[tuple[int, Any]]
@@ -174,7 +174,8 @@ class _Explainer:
         result = self._method.interactions(**given, **self._drawn(number))
         if self._folder is not None:
             return number, size, self._folder.keep(number, name, result)
-        return number, size, result
+        # Other ranks would put it where it was here: on a device that isn't theirs.
+        return number, size, result.to("cpu") if self._is_sent else result
 
     def _drawn(self, number: int) -> dict[str, Any]:
         if self._generator is None:
@@ -294,7 +295,7 @@ def _components(
 
 
 def _loaded(result: Any) -> InteractionResult:
-    return read_result(result) if isinstance(result, Path) else result
+    return load(result) if isinstance(result, Path) else result
 
 
 def _part(results: dict[int, Any]) -> ExplainedDataset:

@@ -8,9 +8,8 @@ from captum_interactions.results.base import (
     ResultInfo,
     load,
 )
-from captum_interactions.results.estimated import EstimatedResult
-from captum_interactions.results.base import Interaction, InteractionResult, ResultInfo
 from captum_interactions.results.dataset import ExplainedDataset
+from captum_interactions.results.estimated import EstimatedResult
 from captum_interactions.results.multi_order import MultiOrderInteractionResult
 from captum_interactions.results.multivariate import (
     Block,

@@ -10,11 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-import numpy as np
-import torch
-
 from captum_interactions._checks import bad_value
-from captum_interactions.results.base import InteractionResult
+from captum_interactions.results.base import InteractionResult, load
 
 __all__ = ["ExplainedDataset", "ResultFolder"]
 
@@ -91,17 +88,7 @@ class ResultFolder:
 
     def keep(self, batch: int, digest: str, result: InteractionResult) -> Path:
         """Write a batch's result, whole or not at all."""
-        path = self._place(batch, digest)
-        descriptor, name = tempfile.mkstemp(dir=self.path, suffix=".new")
-        os.close(descriptor)
-        try:
-            result.save(name)
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
-        return path
+        return result.save(self._place(batch, digest))
 
     def _place(self, batch: int, digest: str) -> Path:
         return self.path / f"batch-{batch:08d}-{digest[:16]}.npz"
@@ -155,14 +142,14 @@ class ExplainedDataset(Sequence[InteractionResult]):
         ValueError: If batches between others are missing.
 
     Example:
-        >>> import captum_interactions as ci
+        >>> import torch, captum_interactions as ci
         >>> method = ci.AndInteraction(lambda x: x[:, 0] * x[:, 1])
         >>> batches = torch.ones(6, 2).split(4)
         >>> explained = ci.attr.explain_dataset(method, batches)
         >>> explained
         ExplainedDataset(2 batches in memory)
-        >>> [len(result.values) for result in explained]
-        [4, 2]
+        >>> [len(result) for result in explained], len(explained.cat())
+        ([4, 2], 6)
     """
 
     def __init__(self, results: dict[int, InteractionResult | Path]) -> None:
@@ -195,6 +182,17 @@ class ExplainedDataset(Sequence[InteractionResult]):
         found = [(_FILE.fullmatch(file.name), file) for file in path.iterdir()]
         return cls({int(name[1]): file for name, file in found if name is not None})
 
+    def cat(self) -> InteractionResult:
+        """Join the results of all batches into one, examples in order.
+
+        Raises:
+            ValueError: If there are none, or they can't be joined: see
+                :meth:`InteractionResult.cat`.
+        """
+        if not self._results:
+            raise ValueError("there must be a batch to join, got none; explain some")
+        return type(self[0]).cat(self)
+
     def __len__(self) -> int:
         return len(self._results)
 
@@ -208,7 +206,7 @@ class ExplainedDataset(Sequence[InteractionResult]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         found = self._results[index]
-        return read_result(found) if isinstance(found, Path) else found
+        return load(found) if isinstance(found, Path) else found
 
     def __iter__(self) -> Iterator[InteractionResult]:
         return (self[index] for index in range(len(self)))
@@ -217,18 +215,3 @@ class ExplainedDataset(Sequence[InteractionResult]):
         on_disk = bool(self._results) and isinstance(self._results[0], Path)
         where = "in files" if on_disk else "in memory"
         return f"{type(self).__name__}({len(self)} batches {where})"
-
-
-def read_result(path: Path, device: torch.device | str = "cpu") -> InteractionResult:
-    """Read a saved result of any class."""
-    with np.load(path, allow_pickle=False) as file:
-        name = json.loads(str(file["header"]))["class"]
-    pending = list(InteractionResult.__subclasses__())
-    while pending:
-        kind = pending.pop()
-        if kind.__name__ == name:
-            return kind.load(path, device)
-        pending += kind.__subclasses__()
-    return bad_value(
-        "path", "a saved result", f"one of {name}", "import its class first"
-    )

@@ -53,6 +53,9 @@ def test_results_in_the_order_of_the_loader():
     assert len(explained) == 6
     assert [len(result.values) for result in explained[4:]] == [4, 3]
     assert len(explained[-1].values) == 3
+    torch.testing.assert_close(explained.cat().attributions(), RIGHT)
+    with pytest.raises(ValueError, match="a batch to join"):
+        explain_dataset(AndInteraction(model), []).cat()
 
 
 @pytest.mark.parametrize("workers", [0, 2])
