@@ -38,7 +38,7 @@ def kill_after(seconds, work, *args):
     return process.exitcode == 0
 
 
-def run_ranks(folder, size, work, *args, kill_all_after=None, timeout=60):
+def run_ranks(folder, size, work, *args, kill_all_after=None, timeout=180):
     """Run ``work(rank, *args)`` in a gloo group; what it returned or raised, by rank.
 
     An error comes as ``(type, message)``, a rank that ended otherwise as its exit code.
@@ -78,7 +78,7 @@ def _rank(pipe, meeting, rank, size, work, args):
         init_method=f"file://{meeting}",
         rank=rank,
         world_size=size,
-        timeout=datetime.timedelta(seconds=30),
+        timeout=datetime.timedelta(seconds=120),
     )
     try:
         result = work(rank, *args)

@@ -299,6 +299,8 @@ def joint(rank, kind, options):
 
 @pytest.mark.parametrize("kind", ["ddp", "tensor parallel"])
 def test_models_whose_ranks_run_together(tmp_path, kind):
+    # Here and not in every rank: it takes seconds.
+    pytest.importorskip("torch.distributed.tensor")
     for name, message in run_ranks(tmp_path, 2, joint, kind, {}):
         assert name == "ValueError"
         assert "group=None" in message
