@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,10 +26,6 @@ from captum_interactions.games import Game
 from captum_interactions.results import AndOrInteractionResult
 
 __all__ = ["AndOrInteraction"]
-
-# Measured on float32 networks, rounding leaves a standard deviation of 0.3 to 1 unit in
-# the last place of max |v|, and errors of up to 4 units.
-_ROUNDING_UNITS = 4.0
 
 
 class AndOrInteraction(AbstractInteractionAttribution):
@@ -170,16 +167,15 @@ class AndOrInteraction(AbstractInteractionAttribution):
                 max_iterations=max_iterations,
                 on_progress=_percent(bar),
             )
-        unit = torch.finfo(game.value_dtype).eps * table.abs().amax(-1)
+        info = info_of(game, v_empty, v_full, table.abs().amax(-1))
+        if value_noise is not None:
+            info = replace(info, value_noise=torch.full_like(v_full, value_noise))
         return AndOrInteractionResult(
-            info=info_of(game, v_empty, v_full),
+            info=info,
             parts=torch.stack([split.and_values, split.or_values], dim=-2),
             noise=split.noise,
             norm=split.objective,
             lower_bound=split.lower_bound,
-            value_noise=_ROUNDING_UNITS * unit
-            if value_noise is None
-            else torch.full_like(unit, value_noise),
         )
 
 

@@ -191,8 +191,19 @@ def with_batch(
     return values.unsqueeze(0) if values.dim() == 1 else values
 
 
-def info_of(game: Game, v_empty: Tensor, v_full: Tensor) -> ResultInfo:
-    """Collect what every result carries besides its own values."""
+def info_of(
+    game: Game, v_empty: Tensor, v_full: Tensor, largest: Tensor | None = None
+) -> ResultInfo:
+    """Collect what every result carries besides its own values.
+
+    Args:
+        game: What was read.
+        v_empty: v(∅), ``(batch, *outputs)``.
+        v_full: v(N), ``(batch, *outputs)``.
+        largest: Largest |v| of all coalitions, where it is known.
+    """
+    if largest is None:
+        largest = torch.maximum(v_empty.abs(), v_full.abs())
     return ResultInfo(
         players=game.players,
         n_evaluations=game.n_evaluations,
@@ -200,4 +211,5 @@ def info_of(game: Game, v_empty: Tensor, v_full: Tensor) -> ResultInfo:
         v_full=v_full,
         dtype=game.reading_dtype,
         tuple_inputs=game.tuple_inputs,
+        value_noise=game.value_noise(largest),
     )

@@ -10,7 +10,11 @@ from torch import Tensor, nn
 
 from captum_interactions.games._callables import modules_of
 
-__all__ = ["working_unit"]
+__all__ = ["ROUNDING_UNITS", "working_unit"]
+
+# Measured on float32 networks, rounding leaves a standard deviation of 0.3 to 1 unit in
+# the last place of max |v|, and errors of up to 4 units.
+ROUNDING_UNITS = 4.0
 
 # TensorFloat-32 keeps 10 bits of a fraction.
 _TF32_UNIT = 2.0**-10

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from captum_interactions._checks import check_enumerable
 from captum_interactions.functional import all_masks
+from captum_interactions.games._precision import ROUNDING_UNITS
 from captum_interactions.players import Players
 
 __all__ = ["Game"]
@@ -64,6 +65,17 @@ class Game(ABC):
         Sums of values overflow float16 and drown in the rounding of bfloat16.
         """
         return torch.promote_types(self.value_dtype, torch.float32)
+
+    def value_noise(self, largest: Tensor) -> Tensor:
+        """Standard deviation of the noise of v, ``(batch, *outputs)``.
+
+        Four units in the last place of ``value_dtype`` at the largest |v|, which is
+        what rounding was seen to do to values of networks.
+
+        Args:
+            largest: Largest |v| that the caller knows of, ``(batch, *outputs)``.
+        """
+        return ROUNDING_UNITS * torch.finfo(self.value_dtype).eps * largest
 
     @property
     @abstractmethod

@@ -22,6 +22,7 @@ from captum_interactions._checks import (
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games._forward import Forward
 from captum_interactions.games._model_blocks import ModelBlocks
+from captum_interactions.games._precision import ROUNDING_UNITS, working_unit
 from captum_interactions.games._proof import (
     Proof,
     ScalarPerBatchError,
@@ -144,6 +145,7 @@ class ModelGame(Game):
         self._gradients = gradients
         self.name = name
         self.n_evaluations = self._forwards_before = 0
+        self._largest: Tensor | None = None
         # Who is told that values are noisy may go on with them: nothing to be proved.
         self._told = not gradients and warn_if_training(forward_func)
 
@@ -167,6 +169,23 @@ class ModelGame(Game):
     def value_dtype(self) -> torch.dtype:
         """Floating dtype of the model's output, once evaluated."""
         return self._forward.dtype or torch.get_default_dtype()
+
+    def value_noise(self, largest: Tensor) -> Tensor:
+        """Standard deviation of the noise of v, ``(batch, *outputs)``.
+
+        Four units in the last place of the coarsest numbers that the model computes
+        with, at the largest |v|; or what the control coalitions were seen to differ by
+        from pass to pass, if that is more.
+
+        Args:
+            largest: Largest |v| that the caller knows of, ``(batch, *outputs)``.
+        """
+        if self._largest is not None:
+            largest = self._largest.maximum(largest)
+        # Whole numbers are exact as far as doubles are.
+        like = largest.new_empty(0, dtype=self._forward.dtype or torch.float64)
+        noise = ROUNDING_UNITS * working_unit(self.forward_func, (like,)) * largest
+        return noise if self._proof is None else noise.maximum(self._proof.gap)
 
     @property
     def batch_size(self) -> int:
@@ -294,6 +313,9 @@ class ModelGame(Game):
                 self._give_up_batching(why)
                 values = settings.run(blocks)
         self.n_evaluations += source.total
+        largest = values.detach().abs().amax(-1)
+        known = self._largest
+        self._largest = largest if known is None else known.maximum(largest)
         return values
 
     def _in_passes(self, source: MaskRows | CodeRows) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from captum_interactions._captum import format_output
 from captum_interactions._checks import bad_value, check_example, check_positive_int
 from captum_interactions.players import Players
+from captum_interactions.results._noise import above, decade, told, untold
 
 __all__ = ["Interaction", "Listing", "ResultCore", "ResultInfo", "written"]
 
@@ -76,6 +77,8 @@ class ResultInfo:
         v_full: v(N), ``(batch, *outputs)``.
         dtype: The model's floating dtype, in which readings are returned.
         tuple_inputs: Whether the inputs came as a tuple.
+        value_noise: Standard deviation of the noise of v, ``(batch, *outputs)``; None
+            where it is not known.
     """
 
     players: Players
@@ -84,6 +87,7 @@ class ResultInfo:
     v_full: Tensor = field(repr=False)
     dtype: torch.dtype
     tuple_inputs: bool
+    value_noise: Tensor | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -114,6 +118,43 @@ class ResultCore(ABC):
     def n_evaluations(self) -> int:
         """Distinct coalitions evaluated per example."""
         return self.info.n_evaluations
+
+    @property
+    def noise_floor(self) -> Tensor:
+        """What the noise of v leaves in an interaction, in the units of v.
+
+        An interaction that is no larger says nothing about the model. The noise is that
+        of rounding: four units in the last place of the coarsest numbers that the model
+        computes with, at max |v|, or what one coalition was seen to differ by from
+        pass to pass, if that is more. It is taken through the sums that make up an
+        interaction, where independent noise adds up in squares.
+
+        Returns:
+            ``(batch, *outputs)``; with an axis more where it depends on the size |S|
+            of a coalition (0..n) or on the order. Sampling errors are not in it.
+        """
+        return self._returned(self._rounding())
+
+    def _noise_gain(self) -> float | Sequence[float]:
+        """Standard deviation of an interaction if that of v is 1, once or by size.
+
+        Unless a class knows better, that of Δv(i,j,S), of which a mean has no more.
+        """
+        return 2.0
+
+    def _rounding(self) -> Tensor:
+        """Noise of v times the gain, ``(batch, *outputs)`` or with an axis of sizes."""
+        sigma = self._sigma
+        gain = self._noise_gain()
+        if isinstance(gain, float):
+            return sigma * gain
+        return sigma.unsqueeze(-1) * sigma.new_tensor(gain)
+
+    @property
+    def _sigma(self) -> Tensor:
+        """Standard deviation of the noise of v, ``(batch, *outputs)``."""
+        noise = self.info.value_noise
+        return torch.zeros_like(self.info.v_full) if noise is None else noise
 
     def attributions(self) -> Tensor | tuple[Tensor, ...]:
         """Return what ``attribute`` returns, without a second evaluation.
@@ -155,15 +196,18 @@ class ResultCore(ABC):
         lead = self.info.v_full.shape
         outputs = f" x {tuple(lead[1:])} outputs" if len(lead) > 1 else ""
         first = (0,) * len(lead)
-        best = self.top_k(5)
+        with untold():
+            best = self.top_k(5)
         for index in first:
             best = best[index]
+        best = above(best, self._rounding()[first])
         return (
             f"{type(self).__name__}({lead[0]} example{'s' * (lead[0] != 1)}{outputs}, "
             f"{len(self.players)} players, {self.n_evaluations} coalitions evaluated)\n"
             f"  first example: v(∅) = {self.info.v_empty[first].item():.4g}, "
-            f"v(N) = {self.info.v_full[first].item():.4g}\n"
-            f"  strongest: {'  '.join(map(repr, best))}"
+            f"v(N) = {self.info.v_full[first].item():.4g}, "
+            f"noise floor below {decade(self.noise_floor[first])}\n"
+            f"  strongest: {'  '.join(map(repr, best)) or 'none above the noise floor'}"
         )
 
     def _listing(self) -> Listing:
@@ -223,10 +267,12 @@ class ResultCore(ABC):
         values: Tensor,  # (*lead, K)
         coalition: Callable[[int], tuple[int, ...]],
         k: int,
+        floor: Tensor | None = None,
     ) -> list[Any]:
         """Return the k largest |values| of each example, as nested lists.
 
-        ``coalition`` gives the players of a position on the last axis.
+        ``coalition`` gives the players of a position on the last axis. Warns of noise
+        that is shown; ``floor`` is given where the values are of one example only.
         """
         check_positive_int("k", k, "ask for at least one interaction")
         order = values.abs().topk(min(k, values.shape[-1]), dim=-1).indices
@@ -238,7 +284,7 @@ class ResultCore(ABC):
                 self._interaction(coalition(i), float(row[i])) for i in best.tolist()
             ]
 
-        return nested(values, order)
+        return told(nested(values, order), self._rounding() if floor is None else floor)
 
     def _pick(self, values: Tensor, example: int, output: tuple[int, ...]) -> Tensor:
         """Return the values of one example and one output."""

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from captum_interactions import visualization as pictures
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions.functional.noise import order_noise_gain
+from captum_interactions.results._noise import warn_below
 from captum_interactions.results._pair_pictures import PairPictures, Pairs
 
 if TYPE_CHECKING:
@@ -47,6 +49,15 @@ class OrderPictures(PairPictures):
         error = None if errors is None else errors[at]
         return Pairs(values[at], error, f"I(i,j), context size m = {order}")
 
+    def _shown_by_order(
+        self, example: int, output: Output
+    ) -> tuple[Sequence[int], Tensor, Tensor | None]:
+        """What a picture shows, with a warning if all of it is noise."""
+        orders, values, errors = self._by_order(example, output)
+        gain = min(order_noise_gain(len(self.players), orders), default=0.0)
+        warn_below(values, self._pick(self._sigma, example, output) * gain)
+        return orders, values, errors
+
     def plot_orders(
         self,
         k: int = 4,
@@ -71,7 +82,7 @@ class OrderPictures(PairPictures):
             ValueError: If there is no such example or output, or k is not positive.
         """
         check_positive_int("k", k, "ask for at least one pair")
-        orders, values, errors = self._by_order(example, output)
+        orders, values, errors = self._shown_by_order(example, output)
         labels = self.players.names if names is None else names
         n = values.shape[-1]
         i, j = torch.triu_indices(n, n, offset=1, device=values.device)
@@ -114,7 +125,7 @@ class OrderPictures(PairPictures):
         Raises:
             ValueError: If there is no such example or output.
         """
-        orders, values, errors = self._by_order(example, output)
+        orders, values, errors = self._shown_by_order(example, output)
         n = values.shape[-1]
         i, j = torch.triu_indices(n, n, offset=1, device=values.device)
         curves = {"mean over pairs": values[:, i, j].abs().nanmean(-1)}

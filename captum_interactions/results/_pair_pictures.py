@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from captum_interactions import visualization as pictures
+from captum_interactions.functional.noise import order_noise_gain, pair_noise_gain
 from captum_interactions.results._core import ResultCore
+from captum_interactions.results._noise import warn_below
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,6 +44,13 @@ class PairPictures(ResultCore):
     def _pairs(self, example: int, output: Output, order: int | None) -> Pairs:
         """Read the pairs of one example; an order where the result has them."""
 
+    def _shown(self, example: int, output: Output, order: int | None) -> Pairs:
+        """What a picture shows, with a warning if all of it is noise."""
+        pairs, n = self._pairs(example, output, order), len(self.players)
+        gain = pair_noise_gain(n) if order is None else order_noise_gain(n, [order])[0]
+        warn_below(pairs.values, self._pick(self._sigma, example, output) * gain)
+        return pairs
+
     def plot_pairs(
         self,
         example: int = 0,
@@ -72,7 +81,7 @@ class PairPictures(ResultCore):
             ValueError: If there is no such example, output or order, or not one name
                 per player.
         """
-        pairs = self._pairs(example, output, order)
+        pairs = self._shown(example, output, order)
         return pictures.plot_pairs(
             pairs.values,
             self.players.names if names is None else names,
@@ -117,7 +126,7 @@ class PairPictures(ResultCore):
             ValueError: If there is no such example, output or order, k is not positive,
                 the layout is unknown, or the image is not the one that was explained.
         """
-        pairs = self._pairs(example, output, order)
+        pairs = self._shown(example, output, order)
         return pictures.plot_network(
             pairs.values,
             k,
@@ -160,7 +169,7 @@ class PairPictures(ResultCore):
                 example, output, order or player, k is not positive, or there are not as
                 many axes.
         """
-        pairs = self._pairs(example, output, order)
+        pairs = self._shown(example, output, order)
         return pictures.plot_pairs_on_image(
             pairs.values,
             image,

@@ -70,14 +70,12 @@ class SizePictures(ResultCore):
             ValueError: If there is no such example or a threshold is not inside (0, 1).
         """
         values = self._pick(self._listing().values, example, output)
-        noise = self._value_noise
-        sigma = 0.0 if noise is None else float(self._pick(noise, example, output))
+        sigma = float(self._pick(self._sigma, example, output))
         return pictures.plot_sorted_interactions(values, thresholds, sigma, ax)
 
-    @property
-    def _value_noise(self) -> Tensor | None:
-        """Standard deviation of the noise of v, None where it is not known."""
-        return None
+    def _noise_gain(self) -> Sequence[float]:
+        # A signed sum of 2^s values.
+        return [2 ** (size / 2) for size in range(len(self.players) + 1)]
 
     def _steps(self, k: int, example: int, output: Output) -> list[Any]:
         """The interactions themselves, which add up to v(N) − v(∅)."""

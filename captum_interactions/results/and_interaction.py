@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_value
 from captum_interactions.estimators import Reading, TableEstimate
 from captum_interactions.functional import (
     coalition_members,
     codes_of_sizes,
     masks_to_codes,
     moebius,
+    noise_floor,
+    salient_interactions,
     zeta,
 )
 from captum_interactions.functional.sparsity import (
@@ -88,7 +89,7 @@ class AndInteractionResult(SizePictures, EstimatedResult):
         )
 
     def salient(self, threshold: float = 0.05) -> Tensor:
-        """Coalitions S ≠ ∅ whose |I(S)| exceeds a part of the largest.
+        """Coalitions S ≠ ∅ whose |I(S)| exceeds a part of the largest, and the noise.
 
         Args:
             threshold: Part of max |I(S)| over S ≠ ∅, between 0 and 1.
@@ -99,11 +100,10 @@ class AndInteractionResult(SizePictures, EstimatedResult):
         Raises:
             ValueError: If the threshold is not inside (0, 1).
         """
-        if not 0 < threshold < 1:
-            bad_value("threshold", "between 0 and 1", threshold, "try 0.05")
-        strength = self.dividends.abs().clone()
-        strength[..., 0] = 0.0
-        return strength > threshold * strength.amax(-1, keepdim=True)
+        proper = self.dividends.clone()
+        proper[..., 0] = 0.0
+        floor = noise_floor(self._sigma, len(self.players))
+        return salient_interactions(proper, threshold, floor)
 
     def reconstruct(
         self,

@@ -35,6 +35,7 @@ from captum_interactions.functional.sparsity import (
     signed_order_strength as signed_size_strength,
 )
 from captum_interactions.results._core import Listing, written
+from captum_interactions.results._noise import told
 from captum_interactions.results._order_pictures import OrderPictures
 from captum_interactions.results._shapiq_values import moebius_values
 from captum_interactions.results._size_pictures import SizePictures
@@ -83,14 +84,12 @@ class AndOrInteractionResult(SizePictures, OrderPictures, InteractionResult):
             given. The parts reconstruct v + q.
         norm: The l1 norm, weighted if there were weights, ``(batch, *outputs)``.
         lower_bound: What no split can go below in that norm, ``(batch, *outputs)``.
-        value_noise: Standard deviation of the noise of v, ``(batch, *outputs)``.
     """
 
     parts: Tensor = field(repr=False)
     noise: Tensor = field(repr=False)
     norm: Tensor = field(repr=False)
     lower_bound: Tensor = field(repr=False)
-    value_noise: Tensor = field(repr=False)
 
     @property
     def values(self) -> Tensor:
@@ -187,7 +186,8 @@ class AndOrInteractionResult(SizePictures, OrderPictures, InteractionResult):
         values = self.parts[..., codes].flatten(-2)
         strength = values.abs()
         order = strength.topk(min(k, values.shape[-1]), dim=-1).indices
-        return self._terms(values, order, codes.tolist())
+        terms = self._terms(values, order, codes.tolist())
+        return told(terms, self._rounding())
 
     def _terms(self, values: Tensor, order: Tensor, codes: list[int]) -> list[Any]:
         if values.dim() > 1:
@@ -204,16 +204,6 @@ class AndOrInteractionResult(SizePictures, OrderPictures, InteractionResult):
             terms.append(AndOrTerm(("and", "or")[kind], members, names, value))
         return terms
 
-    def noise_floor(self) -> Tensor:
-        """What noise of v leaves in an interaction of each size: σ·2^(s/2).
-
-        Returns:
-            For s = 0..n, ``(batch, *outputs, n + 1)``.
-        """
-        n = len(self.players)
-        by_size = [(1 << size) - 1 for size in range(n + 1)]  # any coalition of a size
-        return self._returned(noise_floor(self.value_noise, n)[..., by_size])
-
     def salient(self, threshold: float = 0.05) -> Tensor:
         """Interactions of S ≠ ∅ above a part of the largest, and above the noise floor.
 
@@ -228,7 +218,7 @@ class AndOrInteractionResult(SizePictures, OrderPictures, InteractionResult):
         """
         proper = self.parts.clone()
         proper[..., 0] = 0
-        floor = noise_floor(self.value_noise, len(self.players)).unsqueeze(-2)
+        floor = noise_floor(self._sigma, len(self.players)).unsqueeze(-2)
         flat = salient_interactions(
             proper.flatten(-2), threshold, floor.expand_as(proper).flatten(-2)
         )
@@ -338,10 +328,6 @@ class AndOrInteractionResult(SizePictures, OrderPictures, InteractionResult):
             "or": and_from_or(self.parts[..., 1, :]),
         }[part]
         return moebius_values(self._pick(chosen, example, output), len(self.players))
-
-    @property
-    def _value_noise(self) -> Tensor:
-        return self.value_noise
 
     def _by_order(
         self, example: int, output: tuple[int, ...]

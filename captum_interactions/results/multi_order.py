@@ -8,7 +8,6 @@ from functools import cached_property
 from math import pi
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
@@ -18,6 +17,7 @@ from captum_interactions.functional import (
     order_utility,
     read_pairs,
 )
+from captum_interactions.functional.noise import order_noise_gain
 from captum_interactions.results._core import Listing
 from captum_interactions.results.estimated import EstimatedResult
 
@@ -82,15 +82,23 @@ class MultiOrderInteractionResult(EstimatedResult):
 
     @property
     def noise_floor(self) -> Tensor:
-        """Mean |I^(m)| that the sampling error alone would show, by order.
+        """Mean |I^(m)| that noise alone would show, by order, ``(batch, *outputs, …)``.
 
-        √(2/π) times the mean standard error over pairs, ``(batch, *outputs, orders)``:
-        a strength that is not well above it says nothing. 0 where values are exact.
+        √(2/π) times the mean standard error over pairs, where values are sampled, and
+        what the rounding of the model leaves, which falls with the number of contexts;
+        a strength that is not well above it says nothing.
         """
+        gains = order_noise_gain(len(self.players), self.orders)
+        rounding = self._sigma.unsqueeze(-1) * self._sigma.new_tensor(gains)
         if self._reading.std_error is None:
-            return torch.zeros_like(self.values[..., 0, 0])
+            return self._returned(rounding)
         errors = self.pair_values(self._reading.std_error)
-        return self._returned((2 / pi) ** 0.5 * errors.mean(-1))
+        return self._returned((2 / pi) ** 0.5 * errors.mean(-1).hypot(rounding))
+
+    def _noise_gain(self) -> float:
+        """That of the mean over the chosen orders."""
+        gains = order_noise_gain(len(self.players), self.orders)
+        return sum(gain**2 for gain in gains) ** 0.5 / max(len(gains), 1)
 
     @property
     def order_shapley_values(self) -> Tensor:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from captum_interactions._checks import check_positive_int
+from captum_interactions.functional.noise import block_noise_gain
+from captum_interactions.results._noise import told
 from captum_interactions.results.base import Interaction, InteractionResult
 
 __all__ = ["Block", "MultivariateInteractionResult"]
@@ -181,7 +183,10 @@ class MultivariateInteractionResult(InteractionResult):
             best = sorted(blocks.values(), key=lambda b: -abs(b.interaction))[:k]
             return [Interaction(b.players, b.names, b.interaction) for b in best]
 
-        return nested(())
+        return told(nested(()), self._rounding())
+
+    def _noise_gain(self) -> float:
+        return block_noise_gain(len(self.players), len(self.coalition))
 
     def _blocks(
         self, which: int, example: int, output: tuple[int, ...]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from captum_interactions.functional.noise import pair_noise_gain
 from captum_interactions.results._core import Listing
 from captum_interactions.results._pair_pictures import Pairs
 from captum_interactions.results.estimated import EstimatedResult
@@ -71,6 +72,9 @@ class ShapleyInteractionResult(EstimatedResult):
             lambda position: (i[position], j[position]),
             errors=None if errors is None else errors[..., i, j],
         )
+
+    def _noise_gain(self) -> float:
+        return pair_noise_gain(len(self.players))
 
     def to_shapiq(
         self, example: int = 0, output: tuple[int, ...] = ()

@@ -196,7 +196,10 @@ class InteractionTreeResult(InteractionResult):
             values = self._pick(self.values, example, output)
             unions = [left | right for left, right in merges.tolist() if left]
             spans = [coalition_members(union) for union in unions]
-            found: list[Any] = self._ranked(values[: len(spans)], spans.__getitem__, k)
+            floor = self._pick(self._rounding(), example, output)
+            found: list[Any] = self._ranked(
+                values[: len(spans)], spans.__getitem__, k, floor
+            )
             return found
 
         return self._nested(best)

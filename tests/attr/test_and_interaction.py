@@ -122,7 +122,7 @@ def test_outputs_nest_top_k():
     [
         (lambda r: r.top_k(0), "`k` must be a positive integer, got 0"),
         (lambda r: r.top_k(2, min_size=3, max_size=2), "`min_size, max_size` must"),
-        (lambda r: r.salient(1.0), "`threshold` must be between 0 and 1, got 1.0"),
+        (lambda r: r.salient(1.0), "`threshold` must be inside .0, 1., got 1.0"),
         (lambda r: r.interaction_index("SI"), "`index` must be one of"),
         (lambda r: r.named(["a"]), "`names` must be 4 names"),
         (lambda r: r.to_shapiq(example=5), "`example, output` must be an index into"),

@@ -227,7 +227,7 @@ def test_outputs_nest():
     assert result.shapley_values().shape == (2, 2, 4)
     assert len(result.top_k(2)[1][0]) == 2
     assert result.salient().shape == (2, 2, 2, 16)
-    assert result.noise_floor().shape == (2, 2, 5)
+    assert result.noise_floor.shape == (2, 2, 5)
 
 
 def test_float32_noise_is_never_salient():
@@ -239,7 +239,7 @@ def test_float32_noise_is_never_salient():
         return 1000 + ((x * weights).sum(1) * 3).exp().log()
 
     result = AndOrInteraction(f).interactions(x)
-    floor = result.noise_floor()[0]
+    floor = result.noise_floor[0]
     assert floor[1].item() == pytest.approx(
         4 * 2**-23 * result.reconstruct().abs().max().item() * 2**0.5, rel=1e-3
     )
@@ -265,14 +265,14 @@ def test_noise_term_is_a_part_of_the_output():
 def test_value_noise_is_taken_as_given():
     result = AndOrInteraction(Mlp()).interactions(double(1, 4), value_noise=0.5)
     expected = 0.5 * 2 ** (torch.arange(5).double() / 2)
-    assert_close(result.noise_floor()[0, 0], expected)
+    assert_close(result.noise_floor[0, 0], expected)
 
 
 def test_file_keeps_the_certificate(case, tmp_path):
     case[0].save(tmp_path / "r.npz")
     loaded = AndOrInteractionResult.load(tmp_path / "r.npz")
     assert_close(loaded.gap, case[0].gap)
-    assert_close(loaded.noise_floor(), case[0].noise_floor())
+    assert_close(loaded.noise_floor, case[0].noise_floor)
 
 
 @pytest.mark.parametrize(
