@@ -113,35 +113,28 @@ class BoundedBaselines:
 
 
 def read_starts(
-    init: Any,
-    inputs: tuple[Tensor, ...],
-    statistics: InputStatistics,
-    per_example: bool,
+    init: Any, statistics: InputStatistics, rows: int
 ) -> tuple[Tensor, ...]:
     """Return where baselines start, one tensor per input.
 
     Args:
         init: ``"mean"``, ``"zero"``, a number, a tensor, or a tuple of those.
-        inputs: Some examples; all of them if ``per_example``.
         statistics: Of all examples.
-        per_example: One baseline per example instead of one for all.
+        rows: How many baselines: 1, or one for each example.
 
     Raises:
         TypeError: If init has a wrong type.
         ValueError: If it doesn't fit the inputs.
     """
-    given = init if isinstance(init, tuple) else (init,) * len(inputs)
-    if len(given) != len(inputs):
+    n_inputs = len(statistics.mean)
+    given = init if isinstance(init, tuple) else (init,) * n_inputs
+    if len(given) != n_inputs:
         bad_value(
-            "init",
-            f"one start per input tensor ({len(inputs)})",
-            len(given),
-            "pass all",
+            "init", f"one start per input tensor ({n_inputs})", len(given), "pass all"
         )
     starts = []
-    for one, tensor, mean in zip(given, inputs, statistics.mean, strict=True):
-        rows = len(tensor) if per_example else 1
-        start = _read_init(one, tensor.shape, rows, mean).detach()
+    for one, mean in zip(given, statistics.mean, strict=True):
+        start = _read_init(one, rows, mean).detach()
         starts.append(start.expand(rows, *start.shape[1:]).clone())
     return tuple(starts)
 
@@ -174,14 +167,14 @@ def _box(
     return torch.where(std > 0, std, spare), low, high
 
 
-def _read_init(init: Any, shape: torch.Size, rows: int, mean: Tensor) -> Tensor:
+def _read_init(init: Any, rows: int, mean: Tensor) -> Tensor:
     if isinstance(init, str):
         if init not in ("mean", "zero"):
             bad_value(
                 "init",
                 "'mean', 'zero', a number, a tensor or a tuple of those",
                 repr(init),
-                "the functions in `games` give other tensors to start from",
+                "the functions in `baselines` give other tensors to start from",
             )
         return mean if init == "mean" else torch.zeros_like(mean)
     if isinstance(init, (int, float)) and not isinstance(init, bool):
@@ -193,8 +186,8 @@ def _read_init(init: Any, shape: torch.Size, rows: int, mean: Tensor) -> Tensor:
             init,
             "convert it with torch.as_tensor",
         )
-    start = init.to(mean).reshape((1,) * (len(shape) - init.dim()) + init.shape)
-    wanted = (rows, *shape[1:])
+    start = init.to(mean).reshape((1,) * (mean.dim() - init.dim()) + init.shape)
+    wanted = (rows, *mean.shape[1:])
     fits = len(start.shape) == len(wanted) and all(
         size in (1, full) for size, full in zip(start.shape, wanted, strict=True)
     )

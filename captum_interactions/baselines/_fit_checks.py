@@ -10,6 +10,7 @@ from torch import Tensor
 from captum_interactions._checks import bad_value, check_enumerable
 from captum_interactions.baselines._box import BoundedBaselines
 from captum_interactions.baselines._settings import FitSettings, penalized_orders
+from captum_interactions.baselines._statistics import InputStatistics
 from captum_interactions.games import ModelGame
 
 __all__ = ["at_example", "check_floating", "check_game", "check_starts", "warn"]
@@ -19,13 +20,13 @@ __all__ = ["at_example", "check_floating", "check_game", "check_starts", "warn"]
 _AT_EXAMPLE = 0.01
 
 
-def check_floating(inputs: tuple[Tensor, ...]) -> None:
-    """Refuse inputs that can't be learned.
+def check_floating(statistics: InputStatistics) -> None:
+    """Refuse inputs whose baselines can't be learned.
 
     Raises:
         TypeError: If they are not floating point.
     """
-    for tensor in inputs:
+    for tensor in statistics.low:
         if not tensor.is_floating_point():
             raise TypeError(
                 f"`inputs` must be floating point, got {tensor.dtype}; learn in "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from captum_interactions._random import device_of
 from captum_interactions.baselines._settings import FitSettings, penalized_orders
 from captum_interactions.estimators.marginals import (
     bernoulli_marginals,
@@ -63,8 +64,9 @@ def loss_terms(
         return [_bernoulli_term(settings, n, orders, i, generator) for i in range(n)]
     drawn = orders
     if settings.orders_per_step is not None and settings.orders_per_step < len(orders):
-        device = generator.device if generator is not None else None
-        order = torch.randperm(len(orders), generator=generator, device=device)
+        order = torch.randperm(
+            len(orders), generator=generator, device=device_of(generator)
+        )
         drawn = sorted(order[: settings.orders_per_step].tolist())
     per_order = [1 if m in (0, n - 1) else settings.n_contexts for m in drawn]
     n_coalitions = sum(per_order) * (n + 1)

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from captum_interactions._captum import format_additional_forward_args
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._random import device_of
 from captum_interactions.baselines._statistics import InputStatistics, statistics_of
 from captum_interactions.games import ModelGame
 from captum_interactions.games.arguments import format_inputs
@@ -193,11 +194,12 @@ class ExampleGames:
                 yield from self.once()
         total = self._whole.batch_size
         size = min(total, batch_size or total)
-        device = generator.device if generator is not None else None
         while size == total:
             yield self._whole
         while True:
-            order = torch.randperm(total, generator=generator, device=device)
+            order = torch.randperm(
+                total, generator=generator, device=device_of(generator)
+            )
             for start in range(0, total - size + 1, size):  # batches of one size only
                 yield self._whole.select(order[start : start + size])
 

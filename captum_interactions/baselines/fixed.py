@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
+from captum_interactions._random import device_of
 from captum_interactions.baselines.examples import open_examples
 from captum_interactions.games.arguments import format_inputs
 from captum_interactions.games.masking import BaselineSet
@@ -35,7 +36,7 @@ def _like(inputs: Any, tensors: tuple[Tensor, ...]) -> Any:
 
 
 def zero_baseline(inputs: Inputs) -> Inputs:
-    """All zeros, Captum's default, ``(1, *features)`` for each input.
+    """Return zeros, Captum's default, ``(1, *features)`` for each input.
 
     Example:
         >>> zero_baseline(torch.ones(5, 2))
@@ -48,7 +49,7 @@ def zero_baseline(inputs: Inputs) -> Inputs:
 
 
 def data_mean(data: Any) -> Any:
-    """Mean of a data set, element by element.
+    """Return the mean of a data set, element by element.
 
     Args:
         data: A tensor or tuple of tensors, or a DataLoader of inputs or of
@@ -72,7 +73,7 @@ def data_mean(data: Any) -> Any:
 
 
 def data_median(data: Inputs) -> Inputs:
-    """Median of a data set, element by element: a value that occurs in the data.
+    """Return the median of a data set: for each element a value that occurs in it.
 
     Args:
         data: A tensor or tuple of tensors with all examples; of an even number of
@@ -96,7 +97,7 @@ def constant_token(
     token: int,
     keep: tuple[int, ...] = (),
 ) -> Tensor:
-    """A sentence of one token, such as the pad, mask or unknown token.
+    """Return a sentence of one token, such as the pad, mask or unknown token.
 
     Args:
         token_ids: Sentences, ``(batch, length)``, any integer dtype.
@@ -132,7 +133,7 @@ def data_sample(
     size: int = 32,
     generator: torch.Generator | None = None,
 ) -> BaselineSet:
-    """Samples of a data set over which v is averaged (absent players are imputed).
+    """Draw samples of a data set, over which v is averaged where players are absent.
 
     Args:
         data: A tensor or tuple of tensors with all examples.
@@ -155,8 +156,9 @@ def data_sample(
     total = len(tensors[0])
     if check_positive_int("size", size, "draw at least one sample") > total:
         bad_value("size", f"at most the {total} examples", size, "draw fewer samples")
-    device = generator.device if generator is not None else None
-    chosen = torch.randperm(total, generator=generator, device=device)[:size]
+    chosen = torch.randperm(total, generator=generator, device=device_of(generator))[
+        :size
+    ]
     return BaselineSet(
         _like(data, tuple(tensor[chosen.to(tensor.device)] for tensor in tensors))
     )
@@ -167,7 +169,7 @@ def nearest_tokens(
     embeddings: Tensor,  # (vocabulary, dimensions)
     k: int = 1,
 ) -> tuple[Tensor, Tensor]:
-    """Tokens whose embeddings lie closest to some vectors.
+    """Find the tokens whose embeddings lie closest to some vectors.
 
     Says what a baseline that was learned in embedding space is near to.
 

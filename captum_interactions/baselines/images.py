@@ -30,7 +30,7 @@ __all__ = [
 def mean_color(
     images: Tensor,  # (batch, channels, height, width)
 ) -> Tensor:
-    """Every image in its own mean color.
+    """Return every image in its own mean color.
 
     Args:
         images: Floating point, ``(batch, channels, height, width)``.
@@ -54,7 +54,7 @@ def blurred_image(
     images: Tensor,  # (batch, channels, height, width)
     sigma: float = 5.0,
 ) -> Tensor:
-    """Every image blurred by a Gaussian, its own baseline.
+    """Blur every image by a Gaussian, which makes it its own baseline.
 
     Args:
         images: Floating point, ``(batch, channels, height, width)``.
@@ -96,7 +96,7 @@ def shuffled_patches(
     size: int = 8,
     generator: torch.Generator | None = None,
 ) -> BaselineSet:
-    """Copies of an image whose patches have changed places, to average v over.
+    """Return copies of an image with its patches shuffled, to average v over.
 
     An absent patch then shows another part of the same picture, with its colors and
     textures, in the wrong place: a sample from the picture's own patches.

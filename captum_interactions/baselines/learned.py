@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from captum_interactions._captum import format_output
 from captum_interactions._checks import bad_type
+from captum_interactions._random import device_of
 from captum_interactions.baselines._box import BoundedBaselines, read_starts
 from captum_interactions.baselines._descent import Descent
 from captum_interactions.baselines._fit_checks import (
@@ -230,24 +231,26 @@ def _learn(
 ) -> LearnedBaselines:
     settings, per_example = descent.settings, descent.per_example
     head = games.head(_PROFILE_EXAMPLES)
-    check_floating(head[0].inputs)
     game = next(games.once()) if per_example else head[0]
     statistics = examples.statistics()
-    starts = read_starts(init, game.inputs, statistics, per_example)
+    check_floating(statistics)
+    rows = game.batch_size if per_example else 1
+    starts = read_starts(init, statistics, rows)
     own = game.inputs if per_example else statistics.only_example()
     check_starts(starts, own)
     box = BoundedBaselines.around(starts, settings, statistics)
     check_game(game, box, settings, per_example)
     parts = descent.parts(games, game, box)
     generator = descent.generator
-    device = generator.device if generator is not None else None
-    seed = int(torch.randint(1 << 31, (1,), generator=generator, device=device))
-    before = _profile(head, starts, seed)
+    seed = torch.randint(
+        1 << 31, (1,), generator=generator, device=device_of(generator)
+    ).item()
+    before = _profile(head, starts, int(seed))
     losses = descent.run(parts)
-    shapes = [tensor.shape[1:] for tensor in game.inputs]
+    shapes = [mean.shape[1:] for mean in statistics.mean]
     learned = [box.final(shapes) for box, _ in parts]
     values = tuple(torch.cat(pieces) for pieces in zip(*learned, strict=True))
-    after = _profile(head, values, seed)
+    after = _profile(head, values, int(seed))
     reached = at_example(values, starts, own)
     warn(reached, max(losses) > 0 and all(box.slope == 0 for box, _ in parts))
     return LearnedBaselines(

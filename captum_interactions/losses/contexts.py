@@ -68,7 +68,7 @@ class GroupPlan:
         return GroupPlan(self.kept.to(device), self.a.to(device), self.b.to(device))
 
     def masks(self) -> Tensor:
-        """S∪A∪B, S∪A, S∪B and S, one after the other, ``(batch, 4·contexts, n)``."""
+        """Return S∪A∪B, S∪A, S∪B and S in turn, ``(batch, 4·contexts, n)``."""
         quarters = self.kept.unsqueeze(0).repeat(4, 1, 1, 1)
         quarters[:2, ..., self.a] = True
         quarters[::2, ..., self.b] = True
@@ -80,7 +80,7 @@ def masked_copies(
     baseline: Tensor,  # broadcastable to features
     plan: GroupPlan,
 ) -> Tensor:  # (4·contexts·batch, *features)
-    """Masked copies of features of which every element is a unit.
+    """Return masked copies of features of which every element is a unit.
 
     The same rows, in the same order, as masking with :meth:`GroupPlan.masks`; but the
     four copies of a context differ in A and B only, so that building them, and summing

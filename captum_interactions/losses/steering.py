@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
-from captum_interactions._random import own_generator
+from captum_interactions._random import own_generator, random_ranks
 from captum_interactions.games.arguments import format_inputs
 from captum_interactions.games.layers import evaluation_mode
 from captum_interactions.games.logits import check_labels, check_logits
@@ -24,7 +24,7 @@ Steering = Literal["encourage", "suppress"]
 
 
 def steering_weights(n: int, k1: int, k2: int) -> Tensor:
-    """How much each order of interaction weighs in the steered difference.
+    """Return how much each order of interaction weighs in the steered difference.
 
     With v̄(k) the mean of v over coalitions of k players,
     v̄(k2) − (k2/k1)·v̄(k1) = (1 − k2/k1)·v(∅) + Σ_{i≠j} Σ_m w_m I^(m)(i,j) over ordered
@@ -64,7 +64,7 @@ def steering_weights(n: int, k1: int, k2: int) -> Tensor:
 
 
 class OrderSteeringLoss(nn.Module):
-    """Encourages or suppresses interactions of chosen orders.
+    """A loss that encourages or suppresses interactions of chosen orders.
 
     For each image, a random chain S1 ⊂ S2 of k1 and k2 players gives
     Δu = u(S2) − (k2/k1)·u(S1), a vector over classes with u the logits of the masked
@@ -180,14 +180,7 @@ class OrderSteeringLoss(nn.Module):
         )
         k1, k2 = self.sizes(len(players))
         self.generator = own_generator(self.generator, device)
-        chance = torch.rand(
-            batch,
-            len(players),
-            dtype=torch.float32,
-            generator=self.generator,
-            device=self.generator.device,
-        )
-        rank = chance.argsort(-1).argsort(-1).to(device)
+        rank = random_ranks(self.generator, batch, len(players)).to(device)
         masks = torch.stack([rank < k1, rank < k2], dim=1)
         passes = Passes(self.model, batch, additional_forward_args)
         with evaluation_mode(self.model):

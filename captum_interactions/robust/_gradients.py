@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, interpolate, pad
 
+from captum_interactions._random import random_ranks
+
 __all__ = [
     "Diversity",
     "diversify",
@@ -44,7 +46,7 @@ def diversify(
     scale: float,
     draw: Diversity,
 ) -> Tensor:
-    """Diverse inputs (DI): resize at random, pad at random, and resize back.
+    """Resize images at random, pad them at random, and resize them back (DI).
 
     Images are enlarged to a random size below ``scale`` times theirs, placed at random
     on a zero canvas of that largest size, and brought back (bilinear throughout).
@@ -72,7 +74,7 @@ def diversify(
 
 
 def smooth(gradient: Tensor, size: int) -> Tensor:
-    """Translation invariance (TI): the gradient convolved with a Gaussian.
+    """Convolve a gradient with a Gaussian, for translation invariance (TI).
 
     The kernel is the normal density on ``linspace(−3, 3, size)`` in both directions,
     normalized; every channel is convolved by itself. Size 1 changes nothing.
@@ -91,13 +93,13 @@ def smooth(gradient: Tensor, size: int) -> Tensor:
 
 
 def l1_normalized(gradient: Tensor) -> Tensor:
-    """Each example's gradient over its L1 norm; a zero gradient stays zero."""
+    """Divide each example's gradient by its L1 norm; a zero gradient stays zero."""
     norms = gradient.flatten(1).abs().sum(-1).clamp_min(_tiny(gradient))
     return gradient / _per_example(norms, gradient)
 
 
 def ascend(delta: Tensor, direction: Tensor, step: float, norm: str) -> Tensor:
-    """One step: along the sign for L∞, along the unit vector for L2."""
+    """Take one step: along the sign for L∞, along the unit vector for L2."""
     if norm == "Linf":
         return delta + step * direction.sign()
     direction = l1_normalized(direction)  # squares of small numbers would vanish
@@ -106,7 +108,7 @@ def ascend(delta: Tensor, direction: Tensor, step: float, norm: str) -> Tensor:
 
 
 def project(delta: Tensor, radius: float, norm: str) -> Tensor:
-    """Back into the ball around 0, each example by itself; zeros stay zeros."""
+    """Bring every example back into the ball around 0; zeros stay zeros."""
     if norm == "Linf":
         return delta.clamp(-radius, radius)
     norms = delta.flatten(1).norm(dim=-1).clamp_min(_tiny(delta))
@@ -116,7 +118,7 @@ def project(delta: Tensor, radius: float, norm: str) -> Tensor:
 def random_start(
     inputs: Tensor, radius: float, norm: str, generator: torch.Generator
 ) -> Tensor:
-    """A uniform draw from the ball, shared by the batch, ``(1, *features)``."""
+    """Draw uniformly from the ball, once for the batch, ``(1, *features)``."""
     shape, device = (1, *inputs.shape[1:]), generator.device
     if norm == "Linf":
         uniform = torch.rand(
@@ -134,12 +136,9 @@ def random_start(
 def draw_units(
     n: int, fraction: float, n_sets: int, generator: torch.Generator
 ) -> Tensor:
-    """Random sets A of units, ``(n_sets, n)`` bool, at least one in and one out."""
+    """Draw sets A of units, ``(n_sets, n)`` bool, at least one in and one out."""
     size = min(max(1, round(fraction * n)), n - 1)
-    chance = torch.rand(
-        n_sets, n, dtype=torch.float32, generator=generator, device=generator.device
-    )
-    return chance.argsort(-1).argsort(-1) < size
+    return random_ranks(generator, n_sets, n) < size
 
 
 def _per_example(values: Tensor, like: Tensor) -> Tensor:

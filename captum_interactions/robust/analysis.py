@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
-from captum_interactions._random import own_generator
+from captum_interactions._random import own_generator, random_ranks
 from captum_interactions.functional import size_means
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games import Game
@@ -47,7 +47,7 @@ class CutoutCurve:
 def cutout_expectation(
     game: Game, n_samples: int | None = None, generator: torch.Generator | None = None
 ) -> CutoutCurve:
-    """Expected output under Cutout as a function of the number k of kept players.
+    """Estimate the expected output under Cutout when k players are kept, for all k.
 
     v̄(k) = v(∅) + (k/n) Σ_i φ^(0)(i) + Σ_{i≠j} Σ_{m≤k−2} (k−1−m)/(n(n−1)) I^(m)(i,j)
     over ordered pairs: Cutout removes every interaction of order m > k − 2, which is
@@ -186,7 +186,7 @@ class LeaveOneOutStatistics:
 
 
 def leave_one_out_statistics(game: Game) -> LeaveOneOutStatistics:
-    """Dispersion of v(N) − v(N∖{i}), from n + 1 coalitions.
+    """Measure the dispersion of v(N) − v(N∖{i}), from n + 1 coalitions.
 
     v(N) − v(N∖{i}) = φ^(n−1)(i) is the only attribution by order that holds the highest
     order of interaction, m = n − 2. Attacks rely on it, so its dispersion grows.
@@ -237,7 +237,4 @@ def _coalitions_of_size(
     own = torch.eye(n, dtype=torch.bool)
     if k in (1, n - 1) and n_samples >= n:
         return (own if k == 1 else ~own), True
-    chance = torch.rand(
-        n_samples, n, dtype=torch.float32, generator=generator, device=generator.device
-    )
-    return chance.argsort(-1).argsort(-1) < k, False
+    return random_ranks(generator, n_samples, n) < k, False

@@ -30,7 +30,7 @@ __all__ = ["TransferAttack"]
 
 
 class TransferAttack(Perturbation):
-    """Iterated gradient attack, with the parts that make it transfer.
+    """An iterated gradient attack, with the parts that make it transfer.
 
     Each step climbs the loss; what else decides on its direction is a list of
     ``parts``: momentum (MI), gradients averaged over noise (VR), less gradient through
@@ -218,7 +218,7 @@ class TransferAttack(Perturbation):
     def _steps(
         self, run: AttackRun, climb: Climb, from_random: bool
     ) -> Iterator[Tensors]:
-        """The start, and the state after each step."""
+        """Yield the start, and the state after each step."""
         state = run.clean
         if from_random:
             start = tuple(

@@ -61,7 +61,7 @@ def perturbation_game(
     utility: Utility = "margin",
     perturbations_per_eval: int | None = None,
 ) -> ModelGame:
-    """The game of an adversarial perturbation δ: v(S) = utility of x + δ^(S).
+    """Return the game of a perturbation δ: v(S) is the utility of x + δ^(S).
 
     δ^(S) is δ on the units of S and 0 elsewhere, so the clean input is the baseline.
     The margin z_y' − z_y is positive where the attack succeeds. Its rival y' is the
@@ -136,11 +136,12 @@ def perturbation_game(
 
 
 def unit_interactions(game: Game) -> Tensor:
-    """Mean Shapley interaction of each unit with the others, from 2n + 2 coalitions.
+    """Evaluate each unit's mean interaction with the others, from 2n + 2 coalitions.
 
-    mean over b≠a of I(a,b) = [v(N) − v(N∖{a}) − v({a}) + v(∅)]/(n − 1): the sum of a
-    player's interactions is what it adds last, less what it adds first. Exact, without
-    sampling, and far from the 2**n coalitions that single pairs take.
+    The mean of the Shapley interaction index I(a,b) over b≠a is
+    [v(N) − v(N∖{a}) − v({a}) + v(∅)]/(n − 1): the sum of a player's interactions is
+    what it adds last, less what it adds first. That is exact, and far from the 2**n
+    coalitions that single pairs take.
 
     Args:
         game: Any game of at least two players.
@@ -171,7 +172,7 @@ def unit_interactions(game: Game) -> Tensor:
 
 
 def mean_interaction(game: Game) -> Tensor:
-    """Mean Shapley interaction of all pairs of units, from 2n + 2 coalitions.
+    """Evaluate the mean interaction of all pairs of units, from 2n + 2 coalitions.
 
     Args:
         game: Any game of at least two players.

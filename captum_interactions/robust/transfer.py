@@ -42,7 +42,7 @@ def success_by_step(
     target: Any,
     targeted: bool = False,
 ) -> Tensor:
-    """Whether each state of an attack fools a network.
+    """Say which states of an attack fool a network.
 
     Args:
         forward_func: The network to fool, usually not the one that was attacked.
