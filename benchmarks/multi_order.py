@@ -32,15 +32,17 @@ from captum_interactions.estimators import (
     table_plan,
 )
 from captum_interactions.functional import (
-    context_variances,
     masks_to_codes,
     moebius,
     multi_order_interaction,
-    read_pairs,
-    resolve_pairs,
     shapley_interaction_index,
     shapley_values,
     upper_pairs,
+)
+from captum_interactions.functional.orders import (
+    context_variances,
+    read_pairs,
+    resolve_pairs,
 )
 from captum_interactions.players import neighbor_pairs
 

@@ -21,11 +21,11 @@ from trained_games import GAMES, digits_cnn, random_and_or
 from captum_interactions.estimators import evaluate, table_plan
 from captum_interactions.functional import (
     masks_to_codes,
-    resolve_pairs,
     shapley_interaction_index,
     shapley_values,
     upper_pairs,
 )
+from captum_interactions.functional.orders import resolve_pairs
 
 REPETITIONS = 2
 BUDGETS = (500, 2000)

@@ -7,6 +7,7 @@ from math import comb
 import torch
 
 from captum_interactions import functional as F
+from captum_interactions.functional.coalitions import n_players, relabel_players
 from slides.report import FAILS, HOLDS, MISPRINT, Claim
 
 EXACT = 1e-10
@@ -22,7 +23,7 @@ def tables(seeds=5):
 
 def size(table):
     """Players of a table."""
-    return F.n_players(table)
+    return n_players(table)
 
 
 def largest(check, games=None):
@@ -78,7 +79,7 @@ def dummy(table, player=1, worth=0.7):
 def symmetrized(table):
     """A game in which players 0 and 1 may change places."""
     n = size(table)
-    return table + F.relabel_players(table, [1, 0, *range(2, n)])
+    return table + relabel_players(table, [1, 0, *range(2, n)])
 
 
 def mean_rows(table):

@@ -12,6 +12,7 @@ from math import comb
 import torch
 
 from captum_interactions import functional as F
+from captum_interactions.functional.multivariate import read_coalition
 from slides.checking import (
     EXACT,
     dummy,
@@ -129,7 +130,7 @@ def coalition_claims():
         )
 
     def bound(t):
-        reading = F.read_coalition(t, three, partitions="all")
+        reading = read_coalition(t, three, partitions="all")
         return (reading.significance - reading.b.abs()).clamp(max=0)
 
     return [

@@ -10,6 +10,7 @@ import torch
 
 from captum_interactions import InteractionTree, MultivariateInteraction
 from captum_interactions import functional as F
+from captum_interactions.functional.coalitions import n_players
 from captum_interactions.games import ModelGame, log_odds
 from captum_interactions.results import prototypes
 from slides.report import SHOWN, Claim, row, verdict
@@ -70,7 +71,7 @@ def cooperation_claims(model, sentences):
         ids = torch.tensor([words])
         game = ModelGame(log_odds(model), ids, sentiment.PAD, predicted(model, ids))
         table = game.table()[0].double()
-        n = F.n_players(table)
+        n = n_players(table)
         index = F.shapley_interaction_index(table).abs()
         gap = (torch.arange(n)[:, None] - torch.arange(n)).abs()
         near.append(index[gap == 1].mean())

@@ -21,11 +21,8 @@ from captum_interactions.attr.base import (
 from captum_interactions.estimators import SparseEstimate
 from captum_interactions.estimators.driver import Plan
 from captum_interactions.estimators.sparse import held_out_masks
-from captum_interactions.functional import (
-    n_small_coalitions,
-    small_coalitions,
-    truncated_moebius,
-)
+from captum_interactions.functional import small_coalitions, truncated_moebius
+from captum_interactions.functional.truncated import n_small_coalitions
 from captum_interactions.games import Game
 from captum_interactions.results import SparseInteractionResult
 

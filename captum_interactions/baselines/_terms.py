@@ -17,9 +17,11 @@ from captum_interactions.estimators.marginals import (
 from captum_interactions.functional import (
     l1_interaction_loss,
     marginal_loss,
+    shapley_loss,
+)
+from captum_interactions.functional.baseline_losses import (
     sampled_marginal_strength,
     sampled_shapley_strength,
-    shapley_loss,
 )
 from captum_interactions.games import ModelGame
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from captum_interactions.estimators.marginals import permutation_marginals
-from captum_interactions.functional import sampled_shapley_strength, shapley_strength
+from captum_interactions.functional import shapley_strength
+from captum_interactions.functional.baseline_losses import sampled_shapley_strength
 from captum_interactions.games import ModelGame
 
 __all__ = ["OrderProfile", "measure_orders", "profiled_orders"]

@@ -10,11 +10,9 @@ from torch import Tensor
 
 from captum_interactions.estimators.coalition import BlockEstimates, plan_coalition
 from captum_interactions.estimators.driver import Plan
-from captum_interactions.functional import (
-    coalition_values,
-    run_codes,
-    shapley_values,
-)
+from captum_interactions.functional import shapley_values
+from captum_interactions.functional.multivariate import coalition_values
+from captum_interactions.functional.partitions import run_codes
 
 __all__ = ["BlockValues", "block_plan", "exact_blocks"]
 

@@ -16,12 +16,8 @@ from torch import Tensor
 
 from captum_interactions._checks import bad_value
 from captum_interactions.estimators.tree_contexts import shapley_subsets
-from captum_interactions.functional import (
-    all_masks,
-    coalition_sizes,
-    codes_to_masks,
-    run_codes,
-)
+from captum_interactions.functional import all_masks, coalition_sizes, codes_to_masks
+from captum_interactions.functional.partitions import run_codes
 
 __all__ = ["BlockEstimates", "BlockPlan", "plan_coalition"]
 

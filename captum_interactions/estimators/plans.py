@@ -33,8 +33,8 @@ from captum_interactions.functional import (
     codes_to_masks,
     masks_to_codes,
     multi_order_interaction,
-    read_pairs,
 )
+from captum_interactions.functional.orders import read_pairs
 
 __all__ = ["Sampling", "order_plan", "table_plan"]
 

@@ -15,11 +15,11 @@ from captum_interactions.functional import (
     moebius,
     multi_order_interaction,
     multi_order_shapley,
-    n_players,
     order_utility,
     pair_index_from_and,
     shapley_values,
 )
+from captum_interactions.functional.coalitions import n_players
 from captum_interactions.functional.shapley import PairIndex
 
 __all__ = ["TableEstimate"]

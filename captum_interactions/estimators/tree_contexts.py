@@ -7,11 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from captum_interactions.functional import (
-    MergePlan,
-    coalition_members,
-    shapley_contexts,
-)
+from captum_interactions.functional import coalition_members
+from captum_interactions.functional.tree import MergePlan, shapley_contexts
 
 __all__ = ["Contexts", "ExactContexts", "SampledContexts", "shapley_subsets"]
 

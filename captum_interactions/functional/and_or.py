@@ -12,13 +12,11 @@ from torch import Tensor
 
 from captum_interactions.functional.coalitions import coalition_sizes, n_players
 from captum_interactions.functional.moebius import moebius, superset_zeta, zeta
-from captum_interactions.functional.shapley import shapley_values_from_and
 
 __all__ = [
     "or_interactions",
     "or_reconstruction",
     "and_from_or",
-    "shapley_values_from_or",
     "merge_singletons",
 ]
 
@@ -103,27 +101,6 @@ def and_from_or(
     sizes = coalition_sizes(n_players(or_values), or_values.device)
     signed = torch.where(sizes % 2 == 1, sums, -sums)
     return torch.cat([or_values[..., :1], signed[..., 1:]], dim=-1)
-
-
-def shapley_values_from_or(
-    or_values: Tensor,  # (*batch, 2**n)
-) -> Tensor:
-    """Shapley values Σ_{S∋i} I_or(S)/|S|: shared equally, as AND interactions are.
-
-    Args:
-        or_values: I_or(S) of all coalitions, ``(*batch, 2**n)``.
-
-    Returns:
-        φ, ``(*batch, n)``, in the units of the value function.
-
-    Raises:
-        ValueError: If the last axis is not a power of two long.
-
-    Example:
-        >>> shapley_values_from_or(torch.tensor([0.0, 3.0, 4.0, -2.0])).tolist()
-        [2.0, 3.0]
-    """
-    return shapley_values_from_and(or_values)
 
 
 def merge_singletons(

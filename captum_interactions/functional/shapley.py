@@ -51,6 +51,8 @@ def shapley_values_from_and(
 ) -> Tensor:
     """Shapley values φ_i = Σ_{S∋i} I(S)/|S|: each dividend shared equally.
 
+    The same formula reads the Shapley values of a game from its OR interactions.
+
     Args:
         dividends: AND interactions I(S), ``(*batch, 2**n)``.
 

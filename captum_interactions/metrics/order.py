@@ -9,12 +9,12 @@ from torch import Tensor
 
 from captum_interactions._checks import bad_value
 from captum_interactions.functional import (
-    debiased_strength,
     disentanglement_ratios,
     null_strength,
     order_strength,
     positive_ratio,
 )
+from captum_interactions.functional.orders import debiased_strength
 from captum_interactions.metrics.base import (
     AbstractOrderMetric,
     check_result,
@@ -202,7 +202,7 @@ class Disentanglement(_InteractionMetric):
     examples and pairs; the authors' code divides the mean numerator by the mean
     denominator. Both are here. It needs single Δv: an exact result, or one sampled with
     ``sampling="paired"``, where Δv of mean zero still give about 1/√K with K contexts
-    (:func:`~captum_interactions.functional.disentanglement_floor`).
+    (:func:`~captum_interactions.functional.orders.disentanglement_floor`).
 
     Args:
         reduction: ``"mean_of_ratios"`` (paper) or ``"ratio_of_means"`` (code).

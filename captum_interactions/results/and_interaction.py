@@ -12,13 +12,13 @@ from torch import Tensor
 from captum_interactions.estimators import Reading, TableEstimate
 from captum_interactions.functional import (
     coalition_members,
-    codes_of_sizes,
     masks_to_codes,
     moebius,
     noise_floor,
     salient_interactions,
     zeta,
 )
+from captum_interactions.functional.coalitions import codes_of_sizes
 from captum_interactions.functional.sparsity import (
     signed_order_strength as signed_size_strength,
 )

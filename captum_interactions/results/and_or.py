@@ -13,7 +13,6 @@ from captum_interactions._checks import bad_value, check_positive_int
 from captum_interactions.functional import (
     and_from_or,
     coalition_members,
-    codes_of_sizes,
     explained_ratio,
     masks_to_codes,
     multi_order_interaction_from_and,
@@ -23,13 +22,13 @@ from captum_interactions.functional import (
     or_reconstruction,
     pair_index_from_and,
     r_squared,
-    resolve_orders,
     salient_interactions,
     shapley_values_from_and,
-    shapley_values_from_or,
     terms_for_share,
     zeta,
 )
+from captum_interactions.functional.coalitions import codes_of_sizes
+from captum_interactions.functional.orders import resolve_orders
 from captum_interactions.functional.shapley import PairIndex
 from captum_interactions.functional.sparsity import (
     signed_order_strength as signed_size_strength,
@@ -132,7 +131,7 @@ class AndOrInteractionResult(SizePictures, OrderPictures, InteractionResult):
         """Shapley values Σ_{S∋i} (I_and(S) + I_or(S))/|S|, ``(batch, *outputs, n)``."""
         return self._returned(
             shapley_values_from_and(self.parts[..., 0, :])
-            + shapley_values_from_or(self.parts[..., 1, :])
+            + shapley_values_from_and(self.parts[..., 1, :])
         )
 
     def interaction_index(self, index: PairIndex = "SII") -> Tensor:

@@ -12,12 +12,9 @@ from torch import Tensor
 
 from captum_interactions._checks import bad_value
 from captum_interactions.estimators import PairedEstimate, Reading
-from captum_interactions.functional import (
-    matrices_from_pairs,
-    order_utility,
-    read_pairs,
-)
+from captum_interactions.functional import order_utility
 from captum_interactions.functional.noise import order_noise_gain
+from captum_interactions.functional.orders import matrices_from_pairs, read_pairs
 from captum_interactions.results._core import Listing
 from captum_interactions.results.estimated import EstimatedResult
 

@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from captum_interactions.estimators import Reading, TableEstimate
-from captum_interactions.functional import (
-    coalition_members,
-    codes_of_sizes,
-    shapley_taylor,
-)
+from captum_interactions.functional import coalition_members, shapley_taylor
+from captum_interactions.functional.coalitions import codes_of_sizes
 from captum_interactions.results._core import Listing
 from captum_interactions.results._shapiq_values import listed_values
 from captum_interactions.results.estimated import EstimatedResult

@@ -15,11 +15,12 @@ from captum_interactions.estimators.tree_contexts import (
     SampledContexts,
     shapley_subsets,
 )
+from captum_interactions.functional.coalitions import n_players
 from tests import reference
 
 
 def grow(v, edges=None, contexts=None, players=None, **options):
-    players = range(F.n_players(v)) if players is None else players
+    players = range(n_players(v)) if players is None else players
     edges = tuple(pairwise(players)) if edges is None else edges
     growth = agglomerate(players, edges, contexts or ExactContexts(), **options)
     [tree] = grow_from_tables([growth], [v])
@@ -178,7 +179,7 @@ def test_nothing_interacts():
 
 
 def sampled(v, budget, seed=0, most_pairs=2):
-    n = F.n_players(v)
+    n = n_players(v)
     many = SampledContexts.useful_contexts(n, budget, most_pairs)
     joins = shapley_subsets(many, n, torch.Generator().manual_seed(seed))
     seen = set()

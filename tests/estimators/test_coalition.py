@@ -8,15 +8,21 @@ import torch
 from captum_interactions import functional as F
 from captum_interactions.estimators.coalition import plan_coalition
 from captum_interactions.estimators.tree_contexts import shapley_subsets
+from captum_interactions.functional.coalitions import n_players
+from captum_interactions.functional.multivariate import (
+    block_interactions,
+    coalition_values,
+)
+from captum_interactions.functional.tree import shapley_contexts
 
 
 def estimate(v, members, **options):
-    plan = plan_coalition(F.n_players(v), members, **options)
+    plan = plan_coalition(n_players(v), members, **options)
     return plan, plan.read(v[..., F.masks_to_codes(plan.masks)])
 
 
 def owen_values(v, members):
-    return F.shapley_values(F.coalition_values(v, members))
+    return F.shapley_values(coalition_values(v, members))
 
 
 @pytest.mark.parametrize("every_block", [False, True])
@@ -26,7 +32,7 @@ def test_enough_budget_is_exact(random_table, members, every_block):
     plan, estimates = estimate(
         v, members, budget=4000, every_block=every_block, generator=torch.Generator()
     )
-    exact = F.coalition_values(v, members)[..., plan.block_codes]
+    exact = coalition_values(v, members)[..., plan.block_codes]
     torch.testing.assert_close(estimates.values, exact, atol=1e-12, rtol=0)
     ones = torch.ones(2, len(plan.block_codes))
     assert estimates.std_error(ones).tolist() == [0, 0]
@@ -37,7 +43,7 @@ def test_enough_budget_is_exact(random_table, members, every_block):
     torch.testing.assert_close(
         estimates.shares.sum(-1),
         estimates.values[..., -1 if every_block else 0] * 0
-        + F.coalition_values(v, members)[..., -1],
+        + coalition_values(v, members)[..., -1],
         atol=1e-12,
         rtol=0,
     )
@@ -57,7 +63,7 @@ def test_estimates_converge_with_honest_errors():
     table_generator = torch.Generator().manual_seed(3)
     v = torch.randn(1 << 10, generator=table_generator, dtype=torch.float64)
     members = [3, 4, 5]
-    exact = F.coalition_values(v, members)
+    exact = coalition_values(v, members)
     codes = F.masks_to_codes
     scores, share_errors = [], []
     for seed in range(60):
@@ -68,7 +74,7 @@ def test_estimates_converge_with_honest_errors():
         estimates = plan.read(v[codes(plan.masks)])
         b = torch.where(plan.block_codes == 7, 1.0, 0.0).double()
         b = b - torch.where((plan.block_codes & (plan.block_codes - 1)) == 0, 1.0, 0.0)
-        error = (estimates.values * b).sum() - F.block_interactions(exact)[-1]
+        error = (estimates.values * b).sum() - block_interactions(exact)[-1]
         scores.append(error / estimates.std_error(b))
         share_errors.append(estimates.shares - owen_values(v, members))
     scores = torch.stack(scores)
@@ -81,7 +87,7 @@ def test_estimates_converge_with_honest_errors():
 def test_subsets_follow_the_shapley_distribution():
     subsets = shapley_subsets(60000, 3, torch.Generator().manual_seed(0))
     counts = torch.bincount(F.masks_to_codes(subsets), minlength=8) / 60000
-    expected = F.shapley_contexts(3)[1]
+    expected = shapley_contexts(3)[1]
     torch.testing.assert_close(counts.double(), expected, atol=0.006, rtol=0)
 
 

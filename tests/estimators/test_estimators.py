@@ -21,6 +21,11 @@ from captum_interactions.estimators.walsh import (
     WalshPrior,
     walsh_transform,
 )
+from captum_interactions.functional.orders import (
+    context_variances,
+    read_pairs,
+    resolve_pairs,
+)
 from tests.toy_games import and_game, or_game
 
 
@@ -295,7 +300,7 @@ class TestCompletedTables:
 class TestPairedContexts:
     def test_all_contexts_are_exact(self):
         n, table = 6, smooth_table(6)
-        pairs = F.resolve_pairs(None, n)
+        pairs = resolve_pairs(None, n)
         contexts = [comb(n - 2, m) for m in range(n - 1)]
         got = sample_pairs(evaluate(table), n, pairs, range(n - 1), contexts)
         assert_close(got.mean, pairs_of(table), rtol=0, atol=1e-12)
@@ -306,13 +311,13 @@ class TestPairedContexts:
     def test_means_are_unbiased_and_errors_honest(self):
         n, table = 9, and_or_table(9)
         pairs, orders = [(0, 1), (4, 8), (2, 7)], [2, 3, 5]
-        truth = F.read_pairs(F.multi_order_interaction(table)[orders], pairs)
+        truth = read_pairs(F.multi_order_interaction(table)[orders], pairs)
         got = sample_pairs(
             evaluate(table), n, pairs, orders, [3000] * 3, generator=seeded(0)
         )
         deviations = (got.mean - truth) / got.error.clamp(min=1e-12)
         assert deviations.abs().max() < 4
-        expected = F.context_variances(table, pairs)[orders] / 3000
+        expected = context_variances(table, pairs)[orders] / 3000
         moving = expected > 1e-6
         assert bool(moving.any())
         ratio = (got.error.square() / expected.clamp(min=1e-12))[moving]
@@ -320,17 +325,17 @@ class TestPairedContexts:
 
     def test_a_control_takes_out_what_it_explains(self):
         n, table = 8, and_or_table(8)
-        spread = F.context_variances(table, F.resolve_pairs(None, n))[3]
-        pairs, orders = [F.resolve_pairs(None, n)[int(spread.argmax())]], [3]
+        spread = context_variances(table, resolve_pairs(None, n))[3]
+        pairs, orders = [resolve_pairs(None, n)[int(spread.argmax())]], [3]
         near = table + 0.01 * torch.randn(256, generator=seeded(0)).double()
         arguments = (evaluate(table), n, pairs, orders, [15])
         plain = sample_pairs(*arguments, generator=seeded(1))
-        known = F.read_pairs(F.multi_order_interaction(near)[orders], pairs)
+        known = read_pairs(F.multi_order_interaction(near)[orders], pairs)
         helped = sample_pairs(
             *arguments, control=(evaluate(near), known), generator=seeded(1)
         )
         assert helped.error.item() < plain.error.item() / 5
-        truth = F.read_pairs(F.multi_order_interaction(table)[orders], pairs)
+        truth = read_pairs(F.multi_order_interaction(table)[orders], pairs)
         assert (helped.mean - truth).abs() < 4 * helped.error
         assert_close(helped.mean_absolute, plain.mean_absolute)
         noise = 100 * torch.randn(256, generator=seeded(0)).double()
@@ -341,7 +346,7 @@ class TestPairedContexts:
 
     def test_blocks_do_not_change_the_contexts_that_were_drawn(self, monkeypatch):
         n, table = 8, smooth_table(8)
-        arguments = (evaluate(table), n, F.resolve_pairs(None, n), [2, 4], [7, 9])
+        arguments = (evaluate(table), n, resolve_pairs(None, n), [2, 4], [7, 9])
         whole = sample_pairs(*arguments, generator=seeded(0))
         monkeypatch.setattr("captum_interactions.estimators.paired._BLOCK", 4 * 9 * 3)
         parts = sample_pairs(*arguments, generator=seeded(0))
@@ -366,12 +371,12 @@ class TestPilot:
         )
         if isinstance(got, estimators.TableEstimate):
             every = F.multi_order_interaction(got.table)[list(orders)]
-            return F.read_pairs(every, pairs), True
+            return read_pairs(every, pairs), True
         return got.mean, False
 
     def test_reuse_for_all_pairs_of_a_smooth_game(self):
         n, table = 10, smooth_table(10)
-        pairs = F.resolve_pairs(None, n)
+        pairs = resolve_pairs(None, n)
         _, reused = self.run(table, n, pairs, [0, 4, 8], "auto", 0, budget=900)
         assert reused
 
@@ -388,7 +393,7 @@ class TestPilot:
     def test_never_much_worse_than_paired(self, make):
         n, table = 8, make(8)
         for pairs, orders in (([(0, 1)], [3]), ([(0, 1), (2, 5), (3, 7)], [2, 4])):
-            truth = F.read_pairs(F.multi_order_interaction(table)[orders], pairs)
+            truth = read_pairs(F.multi_order_interaction(table)[orders], pairs)
             error = dict.fromkeys(("auto", "paired"), 0.0)
             for seed in range(6):
                 for sampling in error:

@@ -10,12 +10,18 @@ from captum_interactions.estimators.learned_partition import (
     _across_boundaries,
     learn_partition,
 )
+from captum_interactions.functional.coalitions import n_players
+from captum_interactions.functional.multivariate import (
+    block_interactions,
+    partition_extremes,
+)
+from captum_interactions.functional.partitions import run_codes
 from tests.functional.test_multivariate import OPERATORS, chain_segment
 
 
 def gains_of(values):
-    m = F.n_players(values)
-    return F.block_interactions(values)[..., F.run_codes(m)]
+    m = n_players(values)
+    return block_interactions(values)[..., run_codes(m)]
 
 
 @pytest.mark.parametrize("family", OPERATORS)
@@ -29,7 +35,7 @@ def test_chains_attain_the_extremes(family):
     attained = split = 0
     for chains in by_size.values():
         values = torch.stack([chain[0] for chain in chains])
-        largest, smallest = F.partition_extremes(values)
+        largest, smallest = partition_extremes(values)
         close = 1e-9 * values.abs().amax(-1)
         upper, lower = (
             learn_partition(gains_of(values), m, tolerance=close, generator=generator)

@@ -18,14 +18,16 @@ from captum_interactions.functional import (
     marginal_loss,
     marginal_strength,
     moebius,
-    relabel_players,
-    sampled_marginal_strength,
-    sampled_shapley_strength,
     shapley_loss,
     shapley_strength,
     shapley_values,
     zeta,
 )
+from captum_interactions.functional.baseline_losses import (
+    sampled_marginal_strength,
+    sampled_shapley_strength,
+)
+from captum_interactions.functional.coalitions import relabel_players
 from tests import reference
 from tests.functional.test_transforms import tables
 

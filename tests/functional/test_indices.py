@@ -21,16 +21,14 @@ from captum_interactions.functional import (
     moebius,
     pair_index,
     pair_index_from_and,
-    pair_sums,
-    player_sums,
     set_index_from_and,
     shapley_interaction_index,
     shapley_taylor,
     shapley_values,
     walsh_coefficients,
-    weight_by_size,
 )
 from captum_interactions.functional.shapley import PairIndex
+from captum_interactions.functional.sums import pair_sums, player_sums, weight_by_size
 from tests import reference, toy_games
 from tests.functional.test_transforms import tables
 

@@ -11,6 +11,14 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from captum_interactions import functional as F
+from captum_interactions.functional.coalitions import relabel_players
+from captum_interactions.functional.orders import (
+    context_variances,
+    disentanglement_floor,
+    resolve_orders,
+    resolve_pairs,
+)
+from captum_interactions.functional.sums import pair_sums, pair_sums_by_size
 from tests import reference
 from tests.toy_games import and_game, or_game
 
@@ -63,9 +71,9 @@ class TestDefinitions:
         for k, value in enumerate(F.size_means(table)):
             close(value, reference.size_mean(game, k, n))
         absolute = F.mean_absolute_deltas(table)
-        variances = F.context_variances(table, F.resolve_pairs(None, n))
+        variances = context_variances(table, resolve_pairs(None, n))
         for m in range(n - 1):
-            for column, (i, j) in enumerate(F.resolve_pairs(None, n)):
+            for column, (i, j) in enumerate(resolve_pairs(None, n)):
                 expected = reference.mean_absolute_delta(game, i, j, m, n)
                 close(absolute[m, i, j], expected)
                 close(absolute[m, j, i], expected)
@@ -75,10 +83,10 @@ class TestDefinitions:
     @pytest.mark.parametrize("n", [1, 2, 3, 6, 7])
     def test_pair_sums_by_size(self, n, random_table):
         table = random_table(n)
-        sums = F.pair_sums_by_size(table)
+        sums = pair_sums_by_size(table)
         for s in range(n + 1):
             chosen = torch.where(F.coalition_sizes(n) == s, table, 0.0)
-            close(sums[s], F.pair_sums(chosen))
+            close(sums[s], pair_sums(chosen))
 
     def test_a_single_player_has_no_pair(self, random_table):
         table = random_table(1)
@@ -248,7 +256,7 @@ class TestIdentities:
 
     @given(tables(smallest=3))
     def test_symmetry(self, table):
-        swapped = F.relabel_players(table, [1, 0, *range(2, players(table))])
+        swapped = relabel_players(table, [1, 0, *range(2, players(table))])
         interactions = F.multi_order_interaction(table + swapped)
         close(interactions[:, 0, 2:], interactions[:, 1, 2:])
         close(interactions, interactions.mT)
@@ -365,10 +373,10 @@ class TestBadInput:
 
 class TestCurves:
     def test_orders_as_fractions(self):
-        assert F.resolve_orders([0.29, 1.0, 0], 102) == [29, 100, 0]
+        assert resolve_orders([0.29, 1.0, 0], 102) == [29, 100, 0]
         authors = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0]
         sizes = [25, 50, 76, 101, 127, 152, 177, 203, 215, 228, 241, 254]
-        assert F.resolve_orders(authors, 256) == sizes
+        assert resolve_orders(authors, 256) == sizes
 
     def test_strength_of_a_noise_game_follows_the_null_curve(self):
         n, generator = 8, torch.Generator().manual_seed(0)
@@ -393,7 +401,7 @@ class TestCurves:
         for contexts in (25, 100, 400):
             delta = torch.randn(4000, contexts, generator=generator).double()
             ratio = F.disentanglement_ratios(delta.mean(-1), delta.abs().mean(-1))
-            assert abs(ratio.mean() / F.disentanglement_floor(contexts) - 1) < 0.05
+            assert abs(ratio.mean() / disentanglement_floor(contexts) - 1) < 0.05
 
     @given(tables())
     @settings(max_examples=20)

@@ -11,6 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captum_interactions import functional as F
+from captum_interactions.functional.coalitions import relabel_players
+from captum_interactions.functional.multivariate import (
+    coalition_values,
+    partition_extremes,
+    read_coalition,
+)
+from captum_interactions.functional.partitions import partition_blocks
 from tests import reference
 
 EXACT = 1e-10
@@ -68,7 +75,7 @@ VALUES = [  # game, A, B, B_max, B_min, T, Σ φ_A(i)
 def test_ground_truth_values(name, coalition, b, b_max, b_min, t, singles, partitions):
     n, game = GAMES[name]
     v = table_of(game, n)
-    reading = F.read_coalition(v, coalition, partitions)
+    reading = read_coalition(v, coalition, partitions)
     components = F.elementary_components(v, coalition)
     got = [
         reading.b,
@@ -84,8 +91,8 @@ def test_ground_truth_values(name, coalition, b, b_max, b_min, t, singles, parti
 
 def test_contiguous_and_all_partitions_can_differ():
     v = table_of(lambda a, b, c: a * c - a * b - b * c, 3)
-    runs = F.read_coalition(v, [0, 1, 2])
-    sets = F.read_coalition(v, [0, 1, 2], "all")
+    runs = read_coalition(v, [0, 1, 2])
+    sets = read_coalition(v, [0, 1, 2], "all")
     assert (runs.largest.value, runs.smallest.value) == (0, -1)
     assert (sets.largest.value, sets.significance) == (1, 2)
     assert sets.largest.labels.tolist() == [0, 1, 0]
@@ -105,7 +112,7 @@ def test_published_regression_value():
 def test_closed_forms_match_the_definition(random_table, coalition):
     v = random_table(5)
     game = reference.as_game(v.tolist())
-    values = F.coalition_values(v, coalition)
+    values = coalition_values(v, coalition)
     members = sorted(coalition)
     for c in range(1 << len(members)):
         block = {members[k] for k in F.coalition_members(c)}
@@ -167,13 +174,13 @@ def test_extremes_are_attained_and_best(
         reference.partition_value(game, partition, 5)
         for partition in enumerate_partitions(coalition)
     ]
-    reading = F.read_coalition(v, coalition, family)
+    reading = read_coalition(v, coalition, family)
     for optimum, expected in (
         (reading.largest, max(values)),
         (reading.smallest, min(values)),
     ):
         assert optimum.value.item() == pytest.approx(expected, abs=EXACT)
-        blocks = F.partition_blocks(optimum.labels, tuple(sorted(coalition)))
+        blocks = partition_blocks(optimum.labels, tuple(sorted(coalition)))
         assert sorted(player for block in blocks for player in block) == coalition
         assert F.partition_interaction(v, blocks).item() == pytest.approx(
             expected, abs=EXACT
@@ -183,22 +190,22 @@ def test_extremes_are_attained_and_best(
 def test_reading_is_batched_and_differentiable(random_table):
     v = random_table(4, 2, 3)
     for family in ("contiguous", "all"):
-        reading = F.read_coalition(v, [0, 1, 3], family)
+        reading = read_coalition(v, [0, 1, 3], family)
         for row in range(2):
-            alone = F.read_coalition(v[row], [0, 1, 3], family)
+            alone = read_coalition(v[row], [0, 1, 3], family)
             torch.testing.assert_close(reading.b[row], alone.b)
             for ours, theirs in zip(reading[1:], alone[1:], strict=True):
                 torch.testing.assert_close(ours.value[row], theirs.value)
                 assert torch.equal(ours.labels[row], theirs.labels)
     w = random_table(4).requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda t: F.read_coalition(t, [0, 1, 3]).significance, w
+        lambda t: read_coalition(t, [0, 1, 3]).significance, w
     )
 
 
 def test_float32_and_integer_tables(random_table):
     v = random_table(4)
-    assert F.coalition_values(v.float(), [0, 2]).dtype == torch.float32
+    assert coalition_values(v.float(), [0, 2]).dtype == torch.float32
     whole = (v * 8).round()
     torch.testing.assert_close(
         F.multivariate_interaction(whole.long(), [0, 1, 2]),
@@ -209,7 +216,7 @@ def test_float32_and_integer_tables(random_table):
 def test_ties_are_splits_whatever_the_constant():
     additive = 0.1 * F.all_masks(8).double() @ torch.arange(1.0, 9).double() + 1.0
     for family in ("contiguous", "all"):
-        reading = F.read_coalition(additive, range(8), family)
+        reading = read_coalition(additive, range(8), family)
         assert reading.largest.labels.tolist() == list(range(8))
         assert reading.smallest.labels.tolist() == list(range(8))
 
@@ -243,7 +250,7 @@ def test_dummy_player_adds_nothing(v, worth, coalition):
 
 @given(tables, st.sets(st.integers(0, 2)).map(sorted))
 def test_symmetric_players_interact_alike(v, coalition):
-    v = (v + F.relabel_players(v, [0, 1, 2, 4, 3])) / 2
+    v = (v + relabel_players(v, [0, 1, 2, 4, 3])) / 2
     torch.testing.assert_close(
         F.multivariate_interaction(v, [*coalition, 3]),
         F.multivariate_interaction(v, [*coalition, 4]),
@@ -255,7 +262,7 @@ def test_symmetric_players_interact_alike(v, coalition):
 @given(tables, coalitions)
 def test_bounds_of_the_extremes(v, coalition):
     for family in ("contiguous", "all"):
-        reading = F.read_coalition(v, coalition, family)
+        reading = read_coalition(v, coalition, family)
         assert reading.largest.value >= max(0, reading.b) - EXACT
         assert reading.smallest.value <= min(0, reading.b) + EXACT
         assert reading.significance >= reading.b.abs() - EXACT
@@ -299,7 +306,7 @@ def chain_segment(generator, family):
     m = int(torch.randint(2, min(n // 2, 6) + 1, (), generator=generator))
     start = int(torch.randint(n - m + 1, (), generator=generator))
     table, joined = chain(generator, family, n)
-    values = F.coalition_values(table, range(start, start + m))
+    values = coalition_values(table, range(start, start + m))
     return values, joined[start : start + m - 1]
 
 
@@ -314,7 +321,7 @@ def test_chains_attain_the_extremes_and_split_ties(family, count):
             for partition in reference.run_partitions(range(m))
         ]
         singles = values[[1 << k for k in range(m)]].sum().item()
-        largest, smallest = F.partition_extremes(values)
+        largest, smallest = partition_extremes(values)
         assert largest.value.item() == pytest.approx(max(sums) - singles, abs=EXACT)
         assert smallest.value.item() == pytest.approx(min(sums) - singles, abs=EXACT)
         assert (largest.labels.diff() == 0).tolist() == joined
@@ -337,8 +344,8 @@ def test_bad_coalitions(coalition, error, message):
 
 def test_bad_partitions():
     with pytest.raises(ValueError, match=r"`partitions` must be one of .*got 'runs'"):
-        F.read_coalition(torch.zeros(8), [0], "runs")
+        read_coalition(torch.zeros(8), [0], "runs")
     with pytest.raises(ValueError, match=r"`partition` must be made of blocks with"):
         F.partition_interaction(torch.zeros(8), [[0], []])
     with pytest.raises(ValueError, match=r"at most 12 players for all partitions"):
-        F.partition_extremes(torch.zeros(1 << 13), "all")
+        partition_extremes(torch.zeros(1 << 13), "all")

@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from captum_interactions.functional import (
-    block_interactions,
-    coalition_values,
     multi_order_interaction,
     shapley_interaction_index,
+)
+from captum_interactions.functional.multivariate import (
+    block_interactions,
+    coalition_values,
 )
 from captum_interactions.functional.noise import (
     block_noise_gain,

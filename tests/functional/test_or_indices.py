@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from captum_interactions.functional import (
     and_from_or,
-    merge_singletons,
     moebius,
     or_interactions,
     or_reconstruction,
-    shapley_values_from_or,
+    shapley_values_from_and,
     zeta,
 )
+from captum_interactions.functional.and_or import merge_singletons
 from tests import reference
 
 TOLERANCE = {"rtol": 0, "atol": 1e-10}
@@ -42,7 +42,7 @@ def test_conversions_between_and_and_or(case):
 def test_shapley_values(case):
     n, table = case
     game = reference.as_game(table.tolist())
-    found = shapley_values_from_or(or_interactions(table))
+    found = shapley_values_from_and(or_interactions(table))
     expected = torch.tensor(
         [reference.shapley_value(game, i, n) for i in range(n)], dtype=torch.float64
     )
@@ -61,9 +61,7 @@ def test_two_parts_add_up(random_table):
     first, second = random_table(4), random_table(4)
     game = reference.as_game((first + second).tolist())
     expected = [reference.shapley_value(game, i, 4) for i in range(4)]
-    from captum_interactions.functional import shapley_values_from_and
-
-    found = shapley_values_from_and(moebius(first)) + shapley_values_from_or(
+    found = shapley_values_from_and(moebius(first)) + shapley_values_from_and(
         or_interactions(second)
     )
     assert torch.allclose(found, torch.tensor(expected, dtype=torch.float64))

@@ -15,9 +15,9 @@ from captum_interactions.functional import (
     or_interactions,
     r_squared,
     salient_interactions,
-    signed_order_strength,
     terms_for_share,
 )
+from captum_interactions.functional.sparsity import signed_order_strength
 
 effects = st.lists(st.integers(-9, 9), min_size=1, max_size=20)
 

@@ -17,11 +17,10 @@ from captum_interactions.functional import (
     moebius,
     or_interactions,
     or_reconstruction,
-    relabel_players,
-    superset_moebius,
-    superset_zeta,
     zeta,
 )
+from captum_interactions.functional.coalitions import relabel_players
+from captum_interactions.functional.moebius import superset_moebius, superset_zeta
 from tests import reference, toy_games
 
 EXACT = {"rtol": 0, "atol": 0}

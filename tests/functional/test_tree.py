@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captum_interactions import functional as F
+from captum_interactions.functional.tree import merge_plan, shapley_contexts
 from tests import reference
 
 COLUMNS = [
@@ -176,8 +177,8 @@ def test_a_pair_of_players_is_the_pairwise_index(random_table):
 
 def test_plan_gives_the_values_of_constituents(random_table):
     v = random_table(5)
-    plan = F.merge_plan([1, 2, 4, 8, 16], line(5))
-    contexts, weights = F.shapley_contexts(5)
+    plan = merge_plan([1, 2, 4, 8, 16], line(5))
+    contexts, weights = shapley_contexts(5)
     values = plan.values(v[plan.coalitions(contexts)] @ weights)
     torch.testing.assert_close(values, F.shapley_values(v), atol=1e-10, rtol=0)
 

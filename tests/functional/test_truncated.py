@@ -10,10 +10,10 @@ import torch
 from captum_interactions.functional import (
     coalition_sizes,
     moebius,
-    n_small_coalitions,
     small_coalitions,
     truncated_moebius,
 )
+from captum_interactions.functional.truncated import n_small_coalitions
 from tests import reference
 
 
