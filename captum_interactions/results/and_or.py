@@ -337,7 +337,7 @@ class AndOrInteractionResult(SizePictures, OrderPictures, InteractionResult):
     def _listing(self) -> Listing:
         """I(S) of all S ≠ ∅, AND before OR."""
         count = self.parts.shape[-1] - 1
-        floor = noise_floor(self.value_noise, len(self.players))[..., 1:]
+        floor = noise_floor(self._sigma, len(self.players))[..., 1:]
         return Listing(
             self._returned(self._effects()),
             lambda position: coalition_members(position % count + 1),
