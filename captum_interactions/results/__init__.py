@@ -1,5 +1,6 @@
 """What methods return: data, readings, error bars, files, pictures."""
 
+from captum_interactions.results._pages import report
 from captum_interactions.results.and_interaction import AndInteractionResult
 from captum_interactions.results.and_or import AndOrInteractionResult, AndOrTerm
 from captum_interactions.results.base import (
@@ -34,6 +35,7 @@ __all__ = [
     "EstimatedResult",
     "ResultInfo",
     "load",
+    "report",
     "AndInteractionResult",
     "AndOrInteractionResult",
     "AndOrTerm",

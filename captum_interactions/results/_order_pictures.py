@@ -125,15 +125,28 @@ class OrderPictures(PairPictures):
         Raises:
             ValueError: If there is no such example or output.
         """
+        orders, mean, floor = self._order_strength(example, output)
+        return pictures.plot_orders(
+            {"mean over pairs": torch.tensor(mean)},
+            orders,
+            ylabel="mean of |I(i,j)|",
+            references={}
+            if floor is None
+            else {"sampling error alone": torch.tensor(floor)},
+            ax=ax,
+        )
+
+    def _order_strength(
+        self, example: int, output: Output
+    ) -> tuple[list[int], list[float], list[float] | None]:
+        """Orders, mean |I^(m)| over pairs, what sampling errors alone would show."""
         orders, values, errors = self._shown_by_order(example, output)
         n = values.shape[-1]
         i, j = torch.triu_indices(n, n, offset=1, device=values.device)
-        curves = {"mean over pairs": values[:, i, j].abs().nanmean(-1)}
-        floors = {}
-        if errors is not None:
-            # E|X| = √(2/π)·σ of a normal X.
-            share = (2 / torch.pi) ** 0.5
-            floors["sampling error alone"] = share * errors[:, i, j].nanmean(-1)
-        return pictures.plot_orders(
-            curves, orders, ylabel="mean of |I(i,j)|", references=floors, ax=ax
-        )
+        mean = values[:, i, j].abs().nanmean(-1).double().tolist()
+        if errors is None:
+            return list(orders), mean, None
+        # E|X| = √(2/π)·σ of a normal X.
+        share = (2 / torch.pi) ** 0.5
+        floor = (share * errors[:, i, j].nanmean(-1)).double().tolist()
+        return list(orders), mean, floor

@@ -192,3 +192,16 @@ class PairPictures(ResultCore):
         members += list(zip(i.tolist(), j.tolist(), strict=True))
         best = values.abs().argsort(descending=True, stable=True)[:k].tolist()
         return [self._interaction(members[b], float(values[b])) for b in best]
+
+    def _strongest_pairs(self, k: int, example: int, output: Output) -> list[Any]:
+        """The k pairs with the largest |I(i,j)|, NaN left out."""
+        values = self._pairs(example, output, None).values.double().cpu()
+        n = len(values)
+        i, j = torch.triu_indices(n, n, offset=1)
+        strength = values[i, j].nan_to_num().abs()
+        best = strength.argsort(descending=True, stable=True)[:k].tolist()
+        return [
+            self._interaction((int(i[b]), int(j[b])), float(values[i[b], j[b]]))
+            for b in best
+            if strength[b] > 0
+        ]

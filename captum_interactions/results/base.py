@@ -16,6 +16,7 @@ from captum_interactions.players import Players
 from captum_interactions.results._core import Interaction, ResultCore, ResultInfo
 from captum_interactions.results._frame import data_frame, listed_rows
 from captum_interactions.results._joining import check_examples, joined, mapped, same
+from captum_interactions.results._pages import Pages
 from captum_interactions.results._pictures import Pictures
 from captum_interactions.results._storage import read_npz, with_suffix, write_npz
 
@@ -28,7 +29,7 @@ R = TypeVar("R", bound="InteractionResult")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class InteractionResult(Pictures, ResultCore):
+class InteractionResult(Pages, Pictures, ResultCore):
     """Result of an attribution class; tensors are on the inputs' device.
 
     Values are kept as they were accumulated (float64 where the device has it) and

@@ -27,6 +27,7 @@ METHODS = {
     "AND and OR": AndOrInteraction,
     "Coalitions where they are": AndOrInteraction,
     "Trees": InteractionTree,
+    "One page": ShapleyInteraction,
 }
 BLOCKS = [
     (section.partition("\n")[0], block)

@@ -1,0 +1,202 @@
+"""Pieces of pages: bars, lists of terms, regions of images, charts, trees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from captum_interactions.report._page import escape, picture
+from captum_interactions.visualization import sign_color
+
+__all__ = [
+    "bar",
+    "chart",
+    "image_with_regions",
+    "number",
+    "term_list",
+    "tree_list",
+    "words",
+]
+
+# A picture of more pixels a side is shown smaller: 256² colors are 0.25 MB as base64.
+_SIDE = 256
+_SIGNS = {"and": " ∧ ", "or": " \N{LOGICAL OR} "}
+
+
+def number(value: float) -> str:
+    """Three significant digits with a true minus, ``n/a`` for NaN."""
+    if math.isnan(value):
+        return "n/a"
+    return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+
+
+def bar(share: float, kind: str = "and") -> str:
+    """A bar from the middle, to the right for what adds."""
+    share = 0.0 if math.isnan(share) else max(-1.0, min(1.0, share))
+    width = 50 * abs(share)
+    start = 50.0 if share > 0 else 50 - width
+    color = "--blue" if share > 0 else "--red"
+    hatch = " or" if kind == "or" else ""
+    return (
+        f'<span class="bar{hatch}" style="margin-left:{start:.1f}%;width:{width:.1f}%;'
+        f'background-color:var({color})"></span>'
+    )
+
+
+def term_list(terms: Sequence[Any], largest: float, label: str) -> str:
+    """A list of interactions; pointing at one lights its players."""
+    rows = ""
+    for term in terms:
+        sign = _SIGNS[getattr(term, "kind", "and")]
+        name = escape(sign.join(str(name) or "''" for name in term.names))
+        rows += (
+            '<li><button type="button" aria-pressed="false" '
+            f'data-players="{" ".join(map(str, term.players))}" '
+            f'data-value="{float(term.value)!r}">'
+            f'<span class="name" title="{name}">{name}</span>'
+            f"<span>{bar(term.value / largest, getattr(term, 'kind', 'and'))}</span>"
+            f'<span class="number">{number(term.value)}</span></button></li>'
+        )
+    return f'<ul class="terms" aria-label="{escape(label)}">{rows}</ul>'
+
+
+def words(names: Sequence[str], values: Sequence[float]) -> str:
+    """The players in a row, shaded by their values."""
+    largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0) or 1.0
+    spans = []
+    for player, (name, value) in enumerate(zip(names, values, strict=True)):
+        share = value / largest if math.isfinite(value) else 0.0
+        shade = f"{sign_color(share)}{round(min(1.0, abs(share)) * 110):02x}"
+        spans.append(
+            f'<span data-player="{player}" style="background:{shade}" '
+            f'title="{number(value)}">{escape(name) or "∅"}</span>'
+        )
+    return f'<p class="players">{" ".join(spans)}</p>'
+
+
+def image_with_regions(image: Tensor, mask: Tensor, names: Sequence[str]) -> str:
+    """An image with an outline per player, shown when the player is lit.
+
+    Args:
+        image: ``(channels, height, width)``.
+        mask: The player of every pixel, ``(height, width)``.
+        names: Names of the players.
+    """
+    shown = image.detach().cpu().double()
+    low, high = shown.min(), shown.max()
+    if low < 0 or high > 1:
+        shown = (shown - low) / (high - low).clamp_min(1e-12)
+    height, width = shown.shape[-2:]
+    step = max(1, -(-max(height, width) // _SIDE))
+    small = shown[:, ::step, ::step]
+    data = picture(small)
+    # The same picture again for each player would be large: one, and holes in a veil.
+    regions = "".join(
+        f'<path class="region" data-player="{player}" d="{path}">'
+        f"<title>{escape(names[player])}</title></path>"
+        for player, path in _outlines(mask.cpu()).items()
+    )
+    return (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="The input image">'
+        f'<image href="{data}" width="{width}" height="{height}" '
+        f'preserveAspectRatio="none"/>{regions}</svg>'
+    )
+
+
+def _outlines(mask: Tensor) -> dict[int, str]:
+    """The border of each player's pixels as a path."""
+    found = {}
+    for player in mask.unique().tolist():
+        inside = torch.nn.functional.pad(mask == player, (1, 1, 1, 1))
+        across = (inside[1:, 1:-1] != inside[:-1, 1:-1]).nonzero().tolist()
+        down = (inside[1:-1, 1:] != inside[1:-1, :-1]).mT.nonzero().tolist()
+        lines = [f"M{a} {line}H{b}" for line, a, b in _runs(across)]
+        lines += [f"M{line} {a}V{b}" for line, a, b in _runs(down)]
+        found[int(player)] = "".join(lines)
+    return found
+
+
+def _runs(edges: list[list[int]]) -> list[tuple[int, int, int]]:
+    runs: list[tuple[int, int, int]] = []
+    for line, start in edges:
+        if runs and runs[-1][0] == line and runs[-1][2] == start:
+            runs[-1] = (line, runs[-1][1], start + 1)
+        else:
+            runs.append((line, start, start + 1))
+    return runs
+
+
+def chart(
+    orders: Sequence[int],
+    values: Sequence[float],
+    errors: Sequence[float] | None,
+    floor: Sequence[float] | None,
+    label: str,
+) -> str:
+    """A curve over orders with its 95 % band and a dashed floor."""
+    width, height, left, bottom = 420, 170, 46, 26
+    reach = [0.0] * len(values) if errors is None else [1.96 * e for e in errors]
+    tops = [v + r for v, r in zip(values, reach, strict=True)]
+    lows = [v - r for v, r in zip(values, reach, strict=True)]
+    finite = [v for v in (*tops, *lows, *(floor or ())) if math.isfinite(v)]
+    low, high = min(0.0, *finite, 0.0), max(0.0, *finite, 0.0)
+    span = (high - low) or 1.0
+    step = (width - left - 8) / max(1, len(values) - 1)
+
+    def point(i: int, value: float) -> str:
+        y = 8 + (height - bottom - 8) * (1 - (value - low) / span)
+        return f"{left + i * step:.1f},{y:.1f}"
+
+    def line(kind: str, row: Sequence[float]) -> str:
+        points = [point(i, v) for i, v in enumerate(row) if math.isfinite(v)]
+        return f'<polyline class="{kind}" points="{" ".join(points)}"/>'
+
+    band = ""
+    if errors is not None:
+        edge = [point(i, v) for i, v in enumerate(tops)]
+        edge += [point(i, v) for i, v in reversed(list(enumerate(lows)))]
+        band = f'<polygon class="band" points="{" ".join(edge)}"/>'
+    dots = "".join(
+        f'<circle r="2.5" cx="{p.split(",")[0]}" cy="{p.split(",")[1]}">'
+        f"<title>m = {orders[i]}: {number(values[i])}</title></circle>"
+        for i, p in enumerate(point(i, v) for i, v in enumerate(values))
+        if "nan" not in p
+    )
+    every = max(1, -(-len(values) // 12))
+    ticks = "".join(
+        f'<text x="{left + i * step:.1f}" y="{height - 10}" text-anchor="middle">'
+        f"{orders[i]}</text>"
+        for i in range(0, len(values), every)
+    )
+    ends = "".join(
+        f'<text x="{left - 5}" y="{float(point(0, v).split(",")[1]) + 3:.1f}" '
+        f'text-anchor="end">{number(v)}</text>'
+        for v in {low, high}
+    )
+    return (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}" '
+        f'style="max-width:32rem;width:100%">{band}'
+        f"{line('floor', floor) if floor else ''}{line('curve', values)}{dots}{ticks}"
+        f"{ends}</svg>"
+    )
+
+
+def tree_list(node: dict[str, Any]) -> str:
+    """A tree of constituents as nested lists."""
+
+    def item(node: dict[str, Any]) -> str:
+        name = escape(" ".join(map(str, node["names"])))
+        children = node.get("children") or ()
+        figure = node["b_between"] if children else node["phi"]
+        kind = "minus" if figure < 0 else "plus"
+        inner = "".join(map(item, children))
+        return (
+            f'<li><b class="{kind}">{number(figure)}</b> {name}'
+            f"{f'<ul>{inner}</ul>' if inner else ''}</li>"
+        )
+
+    return f'<ul class="tree">{item(node)}</ul>'
