@@ -39,11 +39,8 @@ from captum_interactions.functional import (
     shapley_values,
     upper_pairs,
 )
-from captum_interactions.functional.orders import (
-    context_variances,
-    read_pairs,
-    resolve_pairs,
-)
+from captum_interactions.functional.orders import context_variances
+from captum_interactions.functional.pairs import read_pairs, resolve_pairs
 from captum_interactions.players import neighbor_pairs
 
 READINGS = {

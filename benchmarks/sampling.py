@@ -25,7 +25,7 @@ from captum_interactions.functional import (
     shapley_values,
     upper_pairs,
 )
-from captum_interactions.functional.orders import resolve_pairs
+from captum_interactions.functional.pairs import resolve_pairs
 
 REPETITIONS = 2
 BUDGETS = (500, 2000)

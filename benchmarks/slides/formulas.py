@@ -12,7 +12,7 @@ from math import comb
 import torch
 
 from captum_interactions import functional as F
-from captum_interactions.functional.multivariate import read_coalition
+from captum_interactions.functional.coalition_readings import read_coalition
 from slides.checking import (
     EXACT,
     dummy,

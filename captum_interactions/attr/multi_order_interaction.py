@@ -18,7 +18,7 @@ from captum_interactions.attr.base import (
 )
 from captum_interactions.estimators import Estimate, order_plan
 from captum_interactions.estimators.plans import Sampling
-from captum_interactions.functional.orders import resolve_orders, resolve_pairs
+from captum_interactions.functional.pairs import resolve_orders, resolve_pairs
 from captum_interactions.games import Game
 from captum_interactions.results import MultiOrderInteractionResult
 

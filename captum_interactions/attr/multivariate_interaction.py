@@ -27,11 +27,11 @@ from captum_interactions.estimators.block_values import (
     block_plan,
     exact_blocks,
 )
-from captum_interactions.functional.multivariate import (
+from captum_interactions.functional.coalition_readings import (
     Partitions,
-    check_coalition,
     check_partitions,
 )
+from captum_interactions.functional.multivariate import check_coalition
 from captum_interactions.functional.partitions import check_partitioned
 from captum_interactions.games import Game
 from captum_interactions.players import Players

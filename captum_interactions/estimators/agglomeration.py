@@ -19,7 +19,7 @@ from captum_interactions._checks import bad_value
 from captum_interactions.estimators.tree_contexts import Contexts
 from captum_interactions.estimators.tree_graphs import check_players
 from captum_interactions.functional import MergeFigures
-from captum_interactions.functional.tree import MergePlan, merge_plan
+from captum_interactions.functional.merge_plan import MergePlan, merge_plan
 
 __all__ = [
     "Criterion",

@@ -14,7 +14,7 @@ from captum_interactions.functional import (
     best_set_partition,
     codes_to_masks,
 )
-from captum_interactions.functional.multivariate import TIE_TOLERANCE, Partitions
+from captum_interactions.functional.coalition_readings import TIE_TOLERANCE, Partitions
 
 __all__ = ["BlockReading", "block_codes", "read_blocks"]
 

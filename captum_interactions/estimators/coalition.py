@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import factorial
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from torch import Tensor
 from captum_interactions._checks import bad_value
 from captum_interactions.estimators.tree_contexts import shapley_subsets
 from captum_interactions.functional import all_masks, coalition_sizes, codes_to_masks
+from captum_interactions.functional.coalitions import shapley_weights
 from captum_interactions.functional.partitions import run_codes
 
 __all__ = ["BlockEstimates", "BlockPlan", "plan_coalition"]
@@ -193,8 +193,7 @@ def plan_coalition(
     enumerated = o < 60 and 1 << o <= many
     if enumerated:
         contexts = all_masks(o)
-        by_size = [factorial(s) * factorial(o - s) for s in range(o + 1)]
-        weights = torch.tensor(by_size, dtype=torch.float64) / factorial(o + 1)
+        weights = shapley_weights(o)
         weights = weights[coalition_sizes(o)]
     else:
         contexts = shapley_subsets(many, o, generator)

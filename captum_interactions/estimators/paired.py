@@ -18,7 +18,7 @@ from torch import Tensor
 from captum_interactions._checks import bad_value
 from captum_interactions.estimators.driver import Evaluate, Plan
 from captum_interactions.estimators.estimate import Estimate, Reading
-from captum_interactions.functional.orders import matrices_from_pairs
+from captum_interactions.functional.pairs import matrices_from_pairs
 
 __all__ = ["PairedEstimate", "pair_plan", "paired_contexts"]
 

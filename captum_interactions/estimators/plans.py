@@ -34,7 +34,7 @@ from captum_interactions.functional import (
     masks_to_codes,
     multi_order_interaction,
 )
-from captum_interactions.functional.orders import read_pairs
+from captum_interactions.functional.pairs import read_pairs
 
 __all__ = ["Sampling", "order_plan", "table_plan"]
 

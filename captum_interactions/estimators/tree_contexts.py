@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions.functional import coalition_members
-from captum_interactions.functional.tree import MergePlan, shapley_contexts
+from captum_interactions.functional.merge_plan import MergePlan, shapley_contexts
 
 __all__ = ["Contexts", "ExactContexts", "SampledContexts", "shapley_subsets"]
 

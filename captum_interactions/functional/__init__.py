@@ -26,6 +26,7 @@ from captum_interactions.functional.coalitions import (
     codes_to_masks,
     masks_to_codes,
 )
+from captum_interactions.functional.merge_plan import MergeFigures
 from captum_interactions.functional.moebius import (
     moebius,
     zeta,
@@ -53,8 +54,8 @@ from captum_interactions.functional.orders import (
     null_strength,
     order_strength,
     positive_ratio,
-    upper_pairs,
 )
+from captum_interactions.functional.pairs import upper_pairs
 from captum_interactions.functional.partitions import (
     PartitionOptimum,
     best_run_partition,
@@ -84,10 +85,7 @@ from captum_interactions.functional.sparsity import (
     salient_interactions,
     terms_for_share,
 )
-from captum_interactions.functional.tree import (
-    MergeFigures,
-    merge_figures,
-)
+from captum_interactions.functional.tree import merge_figures
 from captum_interactions.functional.truncated import (
     small_coalitions,
     truncated_moebius,

@@ -7,6 +7,7 @@ index is player i. In a mask, True means that the player is present.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import comb
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ __all__ = [
     "coalition_sizes",
     "coalition_code",
     "coalition_members",
+    "shapley_weights",
     "relabel_players",
     "accumulated",
     "accumulation_dtype",
@@ -156,6 +158,20 @@ def coalition_members(code: int) -> tuple[int, ...]:
         (0, 2)
     """
     return tuple(i for i in range(code.bit_length()) if code >> i & 1)
+
+
+def shapley_weights(n: int) -> Tensor:
+    """The weights s!(n−s)!/(n+1)! of a context of s out of n others, ``(n + 1,)``.
+
+    What a Shapley value gives to each context; over all 2**n contexts they sum to 1.
+
+    Example:
+        >>> [round(w, 4) for w in shapley_weights(2).tolist()]
+        [0.3333, 0.1667, 0.3333]
+    """
+    # Through binomials: n! is no double beyond n = 170.
+    weights = [1 / ((n + 1) * comb(n, s)) for s in range(n + 1)]
+    return torch.tensor(weights, dtype=torch.float64)
 
 
 def relabel_players(

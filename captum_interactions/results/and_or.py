@@ -28,7 +28,7 @@ from captum_interactions.functional import (
     zeta,
 )
 from captum_interactions.functional.coalitions import codes_of_sizes
-from captum_interactions.functional.orders import resolve_orders
+from captum_interactions.functional.pairs import resolve_orders
 from captum_interactions.functional.shapley import PairIndex
 from captum_interactions.functional.sparsity import (
     signed_order_strength as signed_size_strength,

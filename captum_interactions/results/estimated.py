@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from captum_interactions.estimators import Estimate, Reading
-from captum_interactions.functional.orders import resolve_orders
+from captum_interactions.functional.pairs import resolve_orders
 from captum_interactions.functional.shapley import PairIndex
 from captum_interactions.results._order_pictures import OrderPictures
 from captum_interactions.results._shapiq_values import pair_values

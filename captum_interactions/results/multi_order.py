@@ -14,7 +14,7 @@ from captum_interactions._checks import bad_value
 from captum_interactions.estimators import PairedEstimate, Reading
 from captum_interactions.functional import order_utility
 from captum_interactions.functional.noise import order_noise_gain
-from captum_interactions.functional.orders import matrices_from_pairs, read_pairs
+from captum_interactions.functional.pairs import matrices_from_pairs, read_pairs
 from captum_interactions.results._core import Listing
 from captum_interactions.results.estimated import EstimatedResult
 

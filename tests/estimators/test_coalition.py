@@ -9,11 +9,11 @@ from captum_interactions import functional as F
 from captum_interactions.estimators.coalition import plan_coalition
 from captum_interactions.estimators.tree_contexts import shapley_subsets
 from captum_interactions.functional.coalitions import n_players
+from captum_interactions.functional.merge_plan import shapley_contexts
 from captum_interactions.functional.multivariate import (
     block_interactions,
     coalition_values,
 )
-from captum_interactions.functional.tree import shapley_contexts
 
 
 def estimate(v, members, **options):

@@ -21,11 +21,8 @@ from captum_interactions.estimators.walsh import (
     WalshPrior,
     walsh_transform,
 )
-from captum_interactions.functional.orders import (
-    context_variances,
-    read_pairs,
-    resolve_pairs,
-)
+from captum_interactions.functional.orders import context_variances
+from captum_interactions.functional.pairs import read_pairs, resolve_pairs
 from tests.toy_games import and_game, or_game
 
 

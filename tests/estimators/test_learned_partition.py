@@ -10,11 +10,9 @@ from captum_interactions.estimators.learned_partition import (
     _across_boundaries,
     learn_partition,
 )
+from captum_interactions.functional.coalition_readings import partition_extremes
 from captum_interactions.functional.coalitions import n_players
-from captum_interactions.functional.multivariate import (
-    block_interactions,
-    partition_extremes,
-)
+from captum_interactions.functional.multivariate import block_interactions
 from captum_interactions.functional.partitions import run_codes
 from tests.functional.test_multivariate import OPERATORS, chain_segment
 

@@ -15,9 +15,8 @@ from captum_interactions.functional.coalitions import relabel_players
 from captum_interactions.functional.orders import (
     context_variances,
     disentanglement_floor,
-    resolve_orders,
-    resolve_pairs,
 )
+from captum_interactions.functional.pairs import resolve_orders, resolve_pairs
 from captum_interactions.functional.sums import pair_sums, pair_sums_by_size
 from tests import reference
 from tests.toy_games import and_game, or_game

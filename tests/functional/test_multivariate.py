@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captum_interactions import functional as F
-from captum_interactions.functional.coalitions import relabel_players
-from captum_interactions.functional.multivariate import (
-    coalition_values,
+from captum_interactions.functional.coalition_readings import (
     partition_extremes,
     read_coalition,
 )
+from captum_interactions.functional.coalitions import relabel_players
+from captum_interactions.functional.multivariate import coalition_values
 from captum_interactions.functional.partitions import partition_blocks
 from tests import reference
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captum_interactions import functional as F
-from captum_interactions.functional.tree import merge_plan, shapley_contexts
+from captum_interactions.functional.merge_plan import merge_plan, shapley_contexts
 from tests import reference
 
 COLUMNS = [
