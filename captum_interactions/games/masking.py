@@ -172,6 +172,20 @@ def _cast(baseline: Tensor, tensor: Tensor) -> Tensor:
     return cast
 
 
+def _memory_format(tensor: Tensor) -> torch.memory_format:
+    """Return in which order an input's elements lie, that its rows may lie alike."""
+    if not tensor.is_contiguous():
+        if tensor.dim() == 4 and tensor.is_contiguous(
+            memory_format=torch.channels_last
+        ):
+            return torch.channels_last
+        if tensor.dim() == 5 and tensor.is_contiguous(
+            memory_format=torch.channels_last_3d
+        ):
+            return torch.channels_last_3d
+    return torch.contiguous_format
+
+
 class MaskedInputs:
     """Builds the rows f is called on from coalitions.
 
@@ -193,6 +207,7 @@ class MaskedInputs:
         self.players = players
         self.batch_size = inputs[0].shape[0]
         self.n_baselines = max(baseline.shape[0] for baseline in baselines)
+        self.memory_formats = tuple(map(_memory_format, inputs))
 
     def select(
         self,

@@ -32,7 +32,9 @@ class MaskRows:
 
     def rows(self, start: int, stop: int) -> tuple[Tensor, ...]:
         """Return the masked inputs of coalitions start..stop−1 of the list."""
-        return self._masked.rows(self.masks[..., start:stop, :])
+        return _laid_out(
+            self._masked, self._masked.rows(self.masks[..., start:stop, :])
+        )
 
     def controls(self) -> tuple[int, ...]:
         """Return the positions of ∅ and N, or else of the first and last coalition."""
@@ -79,7 +81,7 @@ class CodeRows:
         block = stop - start
         aligned = block & (block - 1) == 0 and start % block == 0
         if not (self._reuse and aligned and block >= self._SMALLEST_BLOCK):
-            return self._fresh(start, stop)
+            return _laid_out(self._masked, self._fresh(start, stop))
         if block == 2 * self._block:
             self._grow()
         elif block != self._block:
@@ -90,7 +92,8 @@ class CodeRows:
             if changed >> (player - first) & 1:
                 self._set(player, present=bool(start >> player & 1))
         self._high = start
-        return tuple(buffer.clone() for buffer in self._buffers)
+        formats = zip(self._buffers, self._masked.memory_formats, strict=True)
+        return tuple(buffer.clone(memory_format=given) for buffer, given in formats)
 
     def controls(self) -> tuple[int, ...]:
         """Return the positions of ∅ and N."""
@@ -145,6 +148,12 @@ class CodeRows:
             ]
         for columns in self._columns[player]:
             columns.write(present)
+
+
+def _laid_out(masked: MaskedInputs, rows: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return rows in the memory format of their inputs (channels last, say)."""
+    formats = zip(rows, masked.memory_formats, strict=True)
+    return tuple(row.contiguous(memory_format=given) for row, given in formats)
 
 
 class _Columns(NamedTuple):

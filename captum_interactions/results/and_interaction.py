@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from captum_interactions._checks import check_positive_int
 from captum_interactions.estimators import Reading, TableEstimate
 from captum_interactions.functional import (
     coalition_members,
@@ -19,10 +20,12 @@ from captum_interactions.functional import (
     zeta,
 )
 from captum_interactions.functional.coalitions import codes_of_sizes
+from captum_interactions.functional.sparsity import r_squared
 from captum_interactions.functional.sparsity import (
     signed_order_strength as signed_size_strength,
 )
 from captum_interactions.results._core import Listing
+from captum_interactions.results._dense import SHOWN, dense_note, strongest
 from captum_interactions.results._shapiq_values import moebius_values
 from captum_interactions.results._size_pictures import SizePictures
 from captum_interactions.results.estimated import EstimatedResult
@@ -104,6 +107,37 @@ class AndInteractionResult(SizePictures, EstimatedResult):
         proper[..., 0] = 0.0
         floor = noise_floor(self._sigma, len(self.players))
         return salient_interactions(proper, threshold, floor)
+
+    def strongest_r_squared(self, k: int = SHOWN) -> Tensor:
+        """R² with which v(∅) and the k strongest interactions give v back.
+
+        Over all 2**n coalitions. Where it is low the game is dense: networks for images
+        and sentences often put their strength into many large coalitions of alternating
+        sign, and a short list misleads.
+
+        Args:
+            k: How many interactions.
+
+        Returns:
+            ``(batch, *outputs)``, at most 1.
+
+        Raises:
+            TypeError: If k is not an integer.
+            ValueError: If k is not positive.
+        """
+        check_positive_int("k", k, "keep an interaction")
+        return self._returned(self._strongest_r_squared(self.dividends, k))
+
+    @staticmethod
+    def _strongest_r_squared(dividends: Tensor, k: int) -> Tensor:
+        short = dividends.clone()
+        short[..., 1:] = strongest(dividends[..., 1:], k)
+        return r_squared(zeta(dividends), zeta(short))
+
+    def __repr__(self) -> str:
+        first = self.dividends.reshape(-1, self.dividends.shape[-1])[0]
+        quality = self._strongest_r_squared(first, SHOWN).item()
+        return super().__repr__() + dense_note(quality)
 
     def reconstruct(
         self,

@@ -34,6 +34,7 @@ from captum_interactions.functional.sparsity import (
     signed_order_strength as signed_size_strength,
 )
 from captum_interactions.results._core import Listing, written
+from captum_interactions.results._dense import SHOWN, dense_note, strongest
 from captum_interactions.results._noise import told
 from captum_interactions.results._order_pictures import OrderPictures
 from captum_interactions.results._shapiq_values import moebius_values
@@ -251,6 +252,32 @@ class AndOrInteractionResult(SizePictures, OrderPictures, InteractionResult):
             parts = torch.where(keep, parts, 0.0)
         return zeta(parts[..., 0, :]) + or_reconstruction(parts[..., 1, :])
 
+    def strongest_r_squared(self, k: int = SHOWN) -> Tensor:
+        """R² with which v(∅) and the k strongest interactions give v back.
+
+        Over all 2**n coalitions. Where it is low the game is dense: networks for images
+        and sentences often put their strength into many large coalitions of alternating
+        sign, and a short list misleads.
+
+        Args:
+            k: How many interactions.
+
+        Returns:
+            ``(batch, *outputs)``, at most 1.
+
+        Raises:
+            TypeError: If k is not an integer.
+            ValueError: If k is not positive.
+        """
+        check_positive_int("k", k, "keep an interaction")
+        return self._returned(_strongest_r_squared(self.parts, self.noise, k))
+
+    def __repr__(self) -> str:
+        parts = self.parts.reshape(-1, *self.parts.shape[-2:])[0]
+        noise = self.noise.reshape(-1, self.noise.shape[-1])[0]
+        quality = _strongest_r_squared(parts, noise, SHOWN).item()
+        return super().__repr__() + dense_note(quality)
+
     def explained_ratio(self, threshold: float = 0.05) -> Tensor:
         """Share of Σ|I| that the salient interactions hold, ``(batch, *outputs)``."""
         chosen = self.salient(threshold)[..., 1:].flatten(-2)
@@ -348,3 +375,15 @@ class AndOrInteractionResult(SizePictures, OrderPictures, InteractionResult):
     def _effects(self) -> Tensor:
         """Interactions of S ≠ ∅ of both kinds, ``(batch, *outputs, 2·(2**n − 1))``."""
         return self.parts[..., 1:].flatten(-2)
+
+
+def _strongest_r_squared(parts: Tensor, noise: Tensor, k: int) -> Tensor:
+    """R² of v from I_and(∅) and the k strongest of both kinds."""
+    size = parts.shape[-1] - 1
+    kept = strongest(parts[..., 1:].flatten(-2), k).unflatten(-1, (2, size))
+    short = torch.cat([parts[..., :1], kept], dim=-1)
+    table, fitted = (
+        zeta(both[..., 0, :]) + or_reconstruction(both[..., 1, :])
+        for both in (parts, short)
+    )
+    return r_squared(table - noise, fitted)
