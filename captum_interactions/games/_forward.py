@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from inspect import signature
+from sys import getrefcount
 from typing import Any
 
 import torch
@@ -22,6 +23,8 @@ __all__ = ["Forward"]
 # (0.1 ms); larger ones are lent as they are, and a model that writes into them is found
 # by its control rows.
 _COPIED_BYTES = 1 << 20
+# A tensor that nobody else keeps: in the tuple of rows, in the loop, in the question.
+_OWN_REFERENCES = 3
 
 
 class Forward:
@@ -63,6 +66,7 @@ class Forward:
         self.args = format_additional_forward_args(additional_forward_args) or ()
         self._batch_size = batch_size
         self._takes_inputs = _takes_inputs(forward_func, n_inputs + len(self.args))
+        self._retired: list[Tensor] = []
         self._tiled: tuple[int, Any, tuple[Any, ...]] = (1, target, self.args)
         self.n_calls = 0
         self.dtype: torch.dtype | None = None
@@ -122,6 +126,22 @@ class Forward:
         if not self._is_batched(argument):
             return argument
         return argument.index_select(0, index.to(argument.device))
+
+    def retire(self, rows: tuple[Tensor, ...]) -> None:
+        """Keep the objects of rows that are done with, until :meth:`release`.
+
+        A function that remembers answers by ``id`` would take a new tensor for an old
+        one, as Python gives the ids of what is gone again. Their memory is let go of,
+        unless somebody else keeps them.
+        """
+        for row in rows:
+            if getrefcount(row) <= _OWN_REFERENCES and row.layout == torch.strided:
+                row.set_()  # type: ignore[call-overload]
+                self._retired.append(row)
+
+    def release(self) -> None:
+        """Forget the rows that were retired."""
+        self._retired.clear()
 
     def _is_batched(self, argument: Any) -> bool:
         return (

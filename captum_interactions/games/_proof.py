@@ -25,14 +25,18 @@ from captum_interactions.games.rows import CodeRows, MaskRows
 __all__ = ["Proof", "ScalarPerBatchError", "UnbatchableError"]
 
 # Kernels for different batch sizes add up in different orders: networks of float32 were
-# seen to differ by up to 10 units in the last place of |v|. Far more is allowed, and
-# half of the digits (eps to this power) of what the players change.
+# seen to differ by up to 10 units in the last place of |v|. So much more is let pass
+# without a question.
 _ROUNDING_UNITS = 64.0
-_ROUNDING_POWER = 0.5
-# Up to eps to this power of what the players change (0.25 % in float32), it may still
-# be rounding in a network whose outputs are small beside what they are made of; then
-# other companions of the same number decide.
+# What differs by less than half of the digits (eps to this power) of what the players
+# change is noise of the arithmetic, atomic sums on a GPU say, and is measured as such.
+_NOISE_POWER = 0.5
+# Up to eps to this power of it (0.25 % in float32), rows that don't heed the content of
+# the others may still be rounded differently: in a network whose outputs are small
+# beside what they are made of.
 _DOUBTFUL_POWER = 0.375
+# Of a forward function that draws, so many coalitions are evaluated twice.
+_REDRAWN = 64
 # Chance may happen to draw the same twice; it is asked this often.
 _REPEATS = 4
 
@@ -120,6 +124,8 @@ class Proof:
         """
         if source is not self._source:
             return
+        if self._random.drawn and start < _REDRAWN:
+            self._draw_again(rows(), output)
         for control in self._controls:
             if start <= control.position < stop:
                 company = (control.position - start) * self._n_baselines
@@ -144,7 +150,7 @@ class Proof:
         gap = (again - control.alone).abs_()
         # First by the output's own unit, at which the least time is spent.
         unit = torch.finfo(output.dtype).eps if output.is_floating_point() else 0.0
-        if _beyond(gap, control, unit, None):
+        if _beyond(gap, control.alone, unit, None):
             self._weigh(control, at, rows, output, gap)
         self.gap = self.gap.maximum(gap)
 
@@ -162,7 +168,9 @@ class Proof:
         spread = seen.amax(0) - seen.amin(0)
         for other in self._controls:
             spread = spread.maximum((other.alone - control.alone).abs())
-        if _beyond(gap, control, self._unit, self._unit**_ROUNDING_POWER * spread):
+        if _beyond(
+            gap, control.alone, self._unit, _ROUNDING_UNITS * self._unit * spread
+        ):
             again = seen.flatten(0, 1)[at : at + len(control.alone)]
             self._explain(control, at, rows(), again, spread)
 
@@ -175,29 +183,50 @@ class Proof:
         spread: Tensor,
     ) -> None:
         """Say why a control differs in company; return if it is rounding after all."""
-        allowed = self._unit**_ROUNDING_POWER * spread
+        noise = self._unit**_NOISE_POWER * spread
         for other in 2 * [control, *self._controls]:
             gap = (self._pass(other.rows) - other.alone).abs()
-            if _beyond(gap, other, self._unit, allowed):
-                self._refuse(control, allowed)
+            if _beyond(gap, other.alone, self._unit, noise):
+                self._refuse(control, noise)
+            self.gap = self.gap.maximum(gap)
         gap = (again - control.alone).abs()
-        size = len(control.rows[0])
-        repeats = len(rows[0]) // size
+        repeats = len(rows[0]) // len(control.rows[0])
         if repeats == 1 or self.one_by_one:
-            self._refuse(control, allowed)
+            if _beyond(gap, control.alone, self._unit, noise):
+                self._refuse(control, noise)
+            return
+        place = slice(at, at + len(again))
         company = tuple(row.repeat(repeats, *(1,) * (row.dim() - 1))
                         for row in control.rows)  # fmt: skip
-        copies = self._pass(company, repeats)[at : at + len(again)]
+        change = (self._pass(company, repeats)[place] - again).abs()
+        chance = (self._pass(rows, repeats)[place] - again).abs()
         # Rounding depends on how many rows there are, never on what is in the others.
-        heeded = (copies - again).abs() > gap / 8
-        if bool((heeded & (gap > allowed)).any()):
+        heeded = change > (gap / 8).maximum(8 * chance)
+        rounding = _ROUNDING_UNITS * self._unit * (control.alone.abs() + spread)
+        if bool((heeded & (gap > rounding)).any()):
             raise UnbatchableError("the rows of a pass depend on each other")
         doubtful = self._unit**_DOUBTFUL_POWER * spread
-        if _beyond(gap, control, self._unit, doubtful):
+        if _beyond(gap, control.alone, self._unit, doubtful):
             raise UnbatchableError(
                 "values depend on how many rows share a pass, as they do if a tensor "
                 "in `additional_forward_args` has no batch axis"
             )
+
+    def _draw_again(self, rows: tuple[Tensor, ...], output: Tensor) -> None:
+        """Refuse a forward function that draws, if that changes any value of a pass."""
+        each = self._n_baselines if self.one_by_one else 1
+        if each > 1:
+            return  # baselines don't share passes then; the controls must do
+        size = len(self._controls[0].rows[0])
+        again = self._pass(rows, len(rows[0]) // size)
+        first = output.to(again.dtype)
+        unit = working_unit(self._func, (*rows, output))
+        spread = first.amax(0) - first.amin(0)
+        if len(first) == size:
+            spread = (self._controls[-1].alone - self._controls[0].alone).abs().amax(0)
+        gap = (again - first).abs()
+        if _beyond(gap, first, unit, unit**_NOISE_POWER * spread):
+            self._say(float(gap.max()), draws=True)
 
     def _refuse(self, control: _Control, allowed: Tensor) -> NoReturn:
         """Say whether chance or memory makes a coalition's values differ."""
@@ -209,30 +238,29 @@ class Proof:
         repeats = [first, second]
         repeats += [self._pass(control.rows) for _ in range(_REPEATS)]
         differs = [
-            _beyond((one - second).abs(), control, self._unit, allowed)
+            _beyond((one - second).abs(), control.alone, self._unit, allowed)
             for one in repeats
         ]
-        if differs[0] or not any(differs):
-            because = (
-                "it keeps state from call to call, or draws by a source of its own"
-            )
-            remedy = "reset its state at the start of every call"
-        else:
-            because = "it draws random numbers"
-            remedy = "seed them inside it, or let it return the mean of many draws"
-        if is_training(self._func):
-            remedy = "a module is in train mode, so call .eval() first, or " + remedy
         values = torch.stack([control.alone, *repeats])
         size = (values.amax(0) - values.amin(0)).amax().item()
+        self._say(size, draws=any(differs) and not differs[0])
+
+    def _say(self, size: float, draws: bool) -> NoReturn:
+        if draws:
+            because = "it draws random numbers"
+            remedy = "seed them inside it, or let it return the mean of many draws"
+        else:
+            because = "it keeps state from call to call, or a source of chance"
+            remedy = "reset its state at the start of every call"
+        if is_training(self._func):
+            remedy = "a module is in train mode, so call .eval() first, or " + remedy
         raise ValueError(
             "`forward_func` must return the same values whenever it gets the same "
             f"input, got values that differ by {size:.3g} because {because}; {remedy}"
         )
 
 
-def _beyond(
-    gap: Tensor, control: _Control, unit: float, allowed: Tensor | None
-) -> bool:
+def _beyond(gap: Tensor, values: Tensor, unit: float, allowed: Tensor | None) -> bool:
     """Whether a difference is more than rounding; NaN is reported elsewhere."""
-    bound = (_ROUNDING_UNITS * unit) * control.alone.abs()
+    bound = (_ROUNDING_UNITS * unit) * values.abs()
     return bool((gap > (bound if allowed is None else bound + allowed)).any())

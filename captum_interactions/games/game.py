@@ -303,19 +303,27 @@ class ModelGame(Game):
     def _evaluate(self, source: MaskRows | CodeRows) -> Tensor:
         """Evaluate a source of rows, in the way that the surroundings ask for."""
         settings = current_evaluation()
-        if settings is None or self._gradients:
-            values = self._in_passes(source)
-        else:
-            blocks = ModelBlocks(self, source)
-            try:
-                values = settings.run(blocks)
-            except UnbatchableError as why:
-                self._give_up_batching(why)
-                values = settings.run(blocks)
+        try:
+            if settings is None or self._gradients:
+                values = self._in_passes(source)
+            else:
+                values = self._in_blocks(settings, source)
+        finally:
+            self._forward.release()
         self.n_evaluations += source.total
         largest = values.detach().abs().amax(-1)
         known = self._largest
         self._largest = largest if known is None else known.maximum(largest)
+        return values
+
+    def _in_blocks(self, settings: Any, source: MaskRows | CodeRows) -> Tensor:
+        """Evaluate a source of rows in blocks that are stored or shared."""
+        blocks = ModelBlocks(self, source)
+        try:
+            values: Tensor = settings.run(blocks)
+        except UnbatchableError as why:
+            self._give_up_batching(why)
+            values = settings.run(blocks)
         return values
 
     def _in_passes(self, source: MaskRows | CodeRows) -> Tensor:
@@ -503,6 +511,8 @@ class ModelGame(Game):
             output = self._forward(rows, repeats)
         else:
             output = self._random.watched(lambda: self._forward(rows, repeats))
+        if not self._gradients:
+            self._forward.retire(rows)
         expected = repeats * self.batch_size
         if output.dim() == 0 or (output.shape == (1,) and expected > 1):
             if repeats == 1:
