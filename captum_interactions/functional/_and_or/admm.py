@@ -38,7 +38,6 @@ _CHECK_EVERY = 10
 _ADAPT_EVERY = 50
 _RESTART_GAIN = 0.4
 _STALE = 0.36
-_TINY = 1e-300
 
 
 class NoisySplit:
@@ -149,7 +148,7 @@ def _step(problem: NoisySplit, state: _State, near: Tensor, adapt: bool) -> None
     if adapt:
         # Balance the primal and the dual residual, each relative to its variable.
         norms = [
-            x.flatten(1).norm(dim=-1).clamp_min(_TINY)
+            x.flatten(1).norm(dim=-1).clamp_min(torch.finfo(x.dtype).tiny)
             for x in (near - z, moved, z, state.u)
         ]
         factor = (norms[0] / norms[2] / (norms[1] / norms[3])).sqrt().clamp(0.2, 5)

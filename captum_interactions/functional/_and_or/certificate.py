@@ -30,8 +30,7 @@ MAX_POLISHED = 64
 # Largest misfit of a sum of few terms that is the game, whose largest value is 1:
 # thousands of rounding errors of 1e-16.
 _EXACT = 1e-12
-_TIE = 1e-9
-_TINY = 1e-300
+_TIE = 1e-9  # far above float64's rounding, far below any tolerance in use
 
 
 def or_operator(x: Tensor) -> Tensor:
@@ -51,7 +50,8 @@ class Certificate:
     @property
     def gap(self) -> Tensor:
         """The relative duality gap, ``(games,)``."""
-        return (self.upper - self.lower) / self.upper.clamp_min(_TINY)
+        tiny = torch.finfo(self.upper.dtype).tiny
+        return (self.upper - self.lower) / self.upper.clamp_min(tiny)
 
     def improved_by(self, found: Certificate) -> Certificate:
         """Take the better point, and the better lower bound whichever point has it."""

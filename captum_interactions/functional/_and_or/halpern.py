@@ -38,7 +38,7 @@ _REFITS = (50, 150, 400)
 # largest factor of 4 takes 1.3 times.
 _STEP = 0.1
 _LARGEST_FACTOR = 2.0
-_BALANCED = (0.8, 1.25)
+_BALANCED = (0.8, 1.25)  # factors in here are not worth a change
 # The primal part of the gap is to be half of the dual one, which repairs make smaller.
 _DUAL_SHARE = 0.5
 # Restart when the residual has fallen to a fifth, or to 0.7 and rises, or when nothing
@@ -50,7 +50,6 @@ _OLD_AT_LEAST = 50
 _FLOAT32_PLAYERS = 11
 _FLOAT32_RESIDUAL = 5e-6
 _FLOAT32_ITERATIONS = 5000
-_TINY = 1e-300
 
 
 def _advance(state: State, found: Checked) -> None:
@@ -82,7 +81,8 @@ def _advance(state: State, found: Checked) -> None:
 
 def _new_factor(found: Checked) -> Tensor:
     """By what to multiply the step to balance the two parts of the gap."""
-    ratio = _DUAL_SHARE * found.dual / found.primal.clamp_min(_TINY)
+    tiny = torch.finfo(found.primal.dtype).tiny
+    ratio = _DUAL_SHARE * found.dual / found.primal.clamp_min(tiny)
     factor = ratio.sqrt().clamp(1 / _LARGEST_FACTOR, _LARGEST_FACTOR)
     balanced = (factor >= _BALANCED[0]) & (factor <= _BALANCED[1])
     return torch.where(balanced, 1.0, factor)
@@ -100,7 +100,7 @@ def _refit(state: State, near: Tensor, inner: Tensor, due: Tensor) -> None:
     sizes = state.scaling.sizes
     point, w = near / sizes, sizes * inner / state.step
     mean = point.abs().mean((-2, -1), keepdim=True)
-    fitted = Scaling.fitted(point.abs() + mean.clamp_min(_TINY))
+    fitted = Scaling.fitted(point.abs() + mean)
 
     def mean_log(sizes: Tensor) -> Tensor:
         return (state.costs / sizes)[..., 1:].log().mean((-2, -1), keepdim=True)
