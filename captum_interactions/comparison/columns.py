@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from captum_interactions.comparison.result import MethodRow
+from captum_interactions.comparison.row import MethodRow
 
 __all__ = ["COLUMNS", "Column", "area"]
 

@@ -15,7 +15,8 @@ from captum_interactions._checks import bad_type, bad_value
 from captum_interactions.comparison.agreement import distance, removal_curves
 from captum_interactions.comparison.allocation import allocation_of
 from captum_interactions.comparison.captum_metrics import measure
-from captum_interactions.comparison.result import AttributionComparison, MethodRow
+from captum_interactions.comparison.result import AttributionComparison
+from captum_interactions.comparison.row import MethodRow
 from captum_interactions.comparison.running import (
     aggregate,
     reason,

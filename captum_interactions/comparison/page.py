@@ -6,19 +6,15 @@ import base64
 import io
 import math
 from collections.abc import Sequence
-from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import captum
 import torch
 from torch import Tensor
 
 from captum_interactions.comparison.columns import area
-from captum_interactions.comparison.page_style import POLICY, SCRIPT, STYLE
+from captum_interactions.comparison.compared import ComparedMethods
+from captum_interactions.report import bar, escape, page
 from captum_interactions.visualization import diverging, sign_color
-
-if TYPE_CHECKING:
-    from captum_interactions.comparison.result import AttributionComparison
 
 __all__ = ["render"]
 
@@ -41,9 +37,7 @@ _CAVEATS = (
 )
 
 
-def render(
-    comparison: AttributionComparison, title: str, examples: Sequence[int]
-) -> str:
+def render(comparison: ComparedMethods, title: str, examples: Sequence[int]) -> str:
     """Return the page.
 
     Args:
@@ -52,7 +46,6 @@ def render(
         examples: Examples whose attributions are drawn.
     """
     parts = [
-        f"<h1>{escape(title)}</h1>",
         _introduction(comparison),
         _section("Figures", _table(comparison), _notes(comparison), _terms(comparison)),
         _section("Agreement", _agreement(comparison)),
@@ -63,27 +56,18 @@ def render(
             "<ul>" + "".join(f"<li>{escape(c)}</li>" for c in _CAVEATS) + "</ul>",
         ),
     ]
-    made = f"captum {captum.__version__} · torch {torch.__version__}"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{escape(title)}</title><link rel="icon" href="data:,">'
-        f"<style>{STYLE}</style></head><body><main>{''.join(parts)}</main>"
-        f"<footer><p>{escape(made)}</p></footer><script>{SCRIPT}</script></body></html>"
-        "\n"
-    )
+    return page(title, "".join(parts), "sort.js")
 
 
 def _section(heading: str, *content: str) -> str:
     name = heading.lower().replace(" ", "-")
     return (
-        f'<section aria-labeledby="{name}"><h2 id="{name}">{heading}</h2>'
+        f'<section aria-labelledby="{name}"><h2 id="{name}">{heading}</h2>'
         f"{''.join(content)}</section>"
     )
 
 
-def _introduction(comparison: AttributionComparison) -> str:
+def _introduction(comparison: ComparedMethods) -> str:
     failed = len(comparison.rows) - len(comparison.values)
     kind = (
         "images"
@@ -120,7 +104,7 @@ def _scroll(label: str, table: str) -> str:
     )
 
 
-def _table(comparison: AttributionComparison) -> str:
+def _table(comparison: ComparedMethods) -> str:
     columns = comparison.columns
     head = '<th scope="col">method</th>' + "".join(
         f'<th scope="col" title="{escape(c.meaning)}">{escape(c.heading)}</th>'
@@ -151,7 +135,7 @@ def _plain(value: float) -> str:
     return "" if math.isnan(value) else repr(float(value))
 
 
-def _notes(comparison: AttributionComparison) -> str:
+def _notes(comparison: ComparedMethods) -> str:
     notes = "".join(
         f"<li><strong>{escape(name)}:</strong> {escape(note)}</li>"
         for name, row in comparison.rows.items()
@@ -160,7 +144,7 @@ def _notes(comparison: AttributionComparison) -> str:
     return f"<h3>Notes</h3><ul>{notes}</ul>" if notes else ""
 
 
-def _terms(comparison: AttributionComparison) -> str:
+def _terms(comparison: ComparedMethods) -> str:
     terms = "".join(
         f"<dt>{escape(c.heading)}</dt><dd>{escape(c.meaning)}</dd>"
         for c in comparison.columns
@@ -168,7 +152,7 @@ def _terms(comparison: AttributionComparison) -> str:
     return f"<details><summary>What the columns say</summary><dl>{terms}</dl></details>"
 
 
-def _agreement(comparison: AttributionComparison) -> str:
+def _agreement(comparison: ComparedMethods) -> str:
     k = min(3, len(comparison.players))
     matrices = comparison.agreement(k)
     names = list(comparison.values)
@@ -217,7 +201,7 @@ def _shade(share: float) -> str:
     return f"background:{sign_color(share)}{opacity:02x}"
 
 
-def _curves(comparison: AttributionComparison) -> str:
+def _curves(comparison: ComparedMethods) -> str:
     rows = {n: r for n, r in comparison.rows.items() if r.deletion is not None}
     if not rows:
         return "<p>No method gave attributions.</p>"
@@ -273,7 +257,7 @@ def _curve_picture(deletion: Tensor, insertion: Tensor, low: float, high: float)
     )
 
 
-def _example(comparison: AttributionComparison, example: int) -> str:
+def _example(comparison: ComparedMethods, example: int) -> str:
     heading = (
         f"<h3>Example {example}: v(∅) = {_number(float(comparison.v_empty[example]))}, "
         f"v(N) = {_number(float(comparison.v_full[example]))}</h3>"
@@ -295,7 +279,7 @@ def _strongest(values: Tensor) -> float:
     return float(values.abs().max()) or 1.0
 
 
-def _pictures(comparison: AttributionComparison, example: int) -> str:
+def _pictures(comparison: ComparedMethods, example: int) -> str:
     assert comparison.images is not None
     image = comparison.images[example].detach().cpu().double()
     low, high = image.min(), image.max()
@@ -329,7 +313,7 @@ def _png(pixels: Tensor, colors: Any, low: float) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def _words(comparison: AttributionComparison, example: int) -> str:
+def _words(comparison: ComparedMethods, example: int) -> str:
     labels = comparison.labels_of(example)
     lines = ""
     for name, values in comparison.values.items():
@@ -343,7 +327,7 @@ def _words(comparison: AttributionComparison, example: int) -> str:
     return lines
 
 
-def _bars(comparison: AttributionComparison, example: int) -> str:
+def _bars(comparison: ComparedMethods, example: int) -> str:
     labels = comparison.labels_of(example)
     cards = ""
     for name, values in comparison.values.items():
@@ -352,7 +336,7 @@ def _bars(comparison: AttributionComparison, example: int) -> str:
         kept = sorted(row.abs().topk(min(_BARS, len(row))).indices.tolist())
         lines = "".join(
             f'<tr><th scope="row" title="{escape(labels[i])}">{escape(labels[i])}</th>'
-            f"<td>{_bar(float(row[i]) / top)}</td>"
+            f"<td>{bar(float(row[i]) / top)}</td>"
             f"<td>{_number(float(row[i]))}</td></tr>"
             for i in kept
         )
@@ -365,18 +349,7 @@ def _bars(comparison: AttributionComparison, example: int) -> str:
     return f'<div class="cards wide">{cards}</div>'
 
 
-def _bar(share: float) -> str:
-    """A bar from the middle, to the right for positive attributions."""
-    width = 50 * abs(share)
-    start = 50.0 if share > 0 else 50 - width
-    color = "--blue" if share > 0 else "--red"
-    return (
-        f'<span class="bar" style="margin-left:{start:.1f}%;width:{width:.1f}%;'
-        f'background:var({color})"></span>'
-    )
-
-
-def _values(comparison: AttributionComparison, example: int) -> str:
+def _values(comparison: ComparedMethods, example: int) -> str:
     columns = {n: v[example].tolist() for n, v in comparison.values.items()}
     if comparison.shapley is not None:
         columns["exact Shapley value"] = comparison.shapley[example].tolist()

@@ -5,65 +5,22 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
-from captum_interactions.comparison.agreement import (
-    linear_correlation,
-    rank_correlation,
-    top_overlap,
-)
 from captum_interactions.comparison.allocation import Allocation
-from captum_interactions.comparison.columns import COLUMNS, Column
+from captum_interactions.comparison.compared import ComparedMethods
 from captum_interactions.comparison.page import render
-from captum_interactions.players import Players
 from captum_interactions.visualization import diverging, literal, sign_color
 
-__all__ = ["AttributionComparison", "MethodRow"]
-
-
-@dataclass(frozen=True)
-class MethodRow:
-    """What is known about one method; a figure that does not apply is NaN.
-
-    Attributes:
-        values: Attribution of every player, ``(batch, n)``, or ``None`` if it failed.
-        error: Why it failed, or ``None``.
-        notes: What has to be known to read the row: warnings of the method, and why a
-            figure is missing.
-        completeness_gap: Mean over examples of |Σ values − (v(N) − v(∅))|.
-        shapley_distance: Σ|values − φ|/Σ|φ| to the exact Shapley values.
-        infidelity: ``captum.metrics.infidelity``, mean over examples.
-        sensitivity: ``captum.metrics.sensitivity_max``, mean over examples.
-        deletion: Mean v after removing the first 0..n players, ``(n + 1,)``.
-        insertion: Mean v after adding the first 0..n players, ``(n + 1,)``.
-        allocation: Where the strongest AND interactions go, for perturbation methods.
-        seconds: Wall-clock time of the call.
-        n_forwards: Forward passes of the call.
-        n_rows: Rows those passes had in all.
-    """
-
-    values: Tensor | None = field(default=None, repr=False)
-    error: str | None = None
-    notes: tuple[str, ...] = ()
-    completeness_gap: float = math.nan
-    shapley_distance: float = math.nan
-    infidelity: float = math.nan
-    sensitivity: float = math.nan
-    deletion: Tensor | None = field(default=None, repr=False)
-    insertion: Tensor | None = field(default=None, repr=False)
-    allocation: Allocation | None = None
-    seconds: float = math.nan
-    n_forwards: int = 0
-    n_rows: int = 0
+__all__ = ["AttributionComparison"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AttributionComparison:
+class AttributionComparison(ComparedMethods):
     """Attribution methods side by side; printing it shows the table.
 
     Attributes:
@@ -76,30 +33,6 @@ class AttributionComparison:
         text: Whether the inputs are token ids, for :meth:`to_html`.
         labels: Names of the players of every example.
     """
-
-    rows: dict[str, MethodRow]
-    players: Players
-    v_empty: Tensor = field(repr=False)
-    v_full: Tensor = field(repr=False)
-    shapley: Tensor | None = field(default=None, repr=False)
-    images: Tensor | None = field(default=None, repr=False)
-    text: bool = False
-    labels: tuple[tuple[str, ...], ...] | None = None
-
-    @property
-    def values(self) -> dict[str, Tensor]:
-        """Attribution of every player by the methods that worked, ``(batch, n)``."""
-        return {
-            name: row.values
-            for name, row in self.rows.items()
-            if row.values is not None
-        }
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """The columns of the table: those in which any method has a figure."""
-        rows = [row for row in self.rows.values() if row.error is None]
-        return tuple(c for c in COLUMNS if any(c.written(row) for row in rows))
 
     def named(
         self, names: Sequence[str] | Sequence[Sequence[str]]
@@ -124,32 +57,6 @@ class AttributionComparison:
                 "give the words in the order of their feature-mask ids",
             )
         return replace(self, labels=tuple(tuple(map(str, row)) for row in names))
-
-    def labels_of(self, example: int) -> tuple[str, ...]:
-        """Names of the players in one example."""
-        return self.players.names if self.labels is None else self.labels[example]
-
-    def agreement(self, k: int = 3) -> dict[str, Tensor]:
-        """Agreement of each pair of methods that worked.
-
-        Args:
-            k: How many of the strongest players ``"overlap"`` looks at.
-
-        Returns:
-            ``"rank"`` (Spearman), ``"linear"`` (Pearson) and ``"overlap"``, each a
-            matrix ``(methods, methods)`` in the order of :attr:`values`, averaged over
-            examples. NaN where a method gives all players of an example the same.
-        """
-        found = list(self.values.values())
-
-        def matrix(reading: Any) -> Tensor:
-            return torch.tensor([[reading(a, b) for b in found] for a in found])
-
-        return {
-            "rank": matrix(rank_correlation),
-            "linear": matrix(linear_correlation),
-            "overlap": matrix(lambda a, b: top_overlap(a, b, k)),
-        }
 
     def __repr__(self) -> str:
         columns = self.columns

@@ -10,9 +10,11 @@ from captum_interactions.report._explanation import (
     small_form,
 )
 from captum_interactions.report._page import escape, page, picture
+from captum_interactions.report._parts import bar
 
 __all__ = [
     "Explanation",
+    "bar",
     "escape",
     "explanation_page",
     "page",

@@ -10,6 +10,7 @@ from torch import Tensor
 from captum_interactions._checks import bad_value, check_example, check_positive_int
 from captum_interactions.report import Explanation, explanation_page, small_form
 from captum_interactions.results._core import ResultCore
+from captum_interactions.results._noise import decade, untold
 
 if TYPE_CHECKING:
     from captum_interactions.results.base import InteractionResult
@@ -81,7 +82,9 @@ class Pages(ResultCore):
         if 0 in lead:
             return ""
         output = (0,) * (len(lead) - 1)
-        return small_form(self._explanation(0, output, None, None, 6, 0, brief=True))
+        with untold():
+            one = self._explanation(0, output, None, None, 6, 0, brief=True)
+        return small_form(one)
 
     def _explanation(
         self,
@@ -130,9 +133,7 @@ class Pages(ResultCore):
         r2 = _or_none(lambda: getattr(self, "r2", None))
         if isinstance(r2, Tensor) and r2.shape == self.info.v_full.shape:
             facts.append(("R² of held-out coalitions", f"{float(r2[index]):.3g}"))
-        noise = getattr(self, "_value_noise", None)
-        if isinstance(noise, Tensor) and noise.shape == self.info.v_full.shape:
-            facts.append(("noise of v(S)", f"{float(noise[index]):.2g}"))
+        facts.append(("noise floor below", decade(self._rounding()[index])))
         return facts
 
     def _singles_for(self, example: int, output: tuple[int, ...]) -> dict[str, Any]:

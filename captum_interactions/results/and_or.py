@@ -364,12 +364,10 @@ class AndOrInteractionResult(SizePictures, OrderPictures, InteractionResult):
     def _listing(self) -> Listing:
         """I(S) of all S ≠ ∅, AND before OR."""
         count = self.parts.shape[-1] - 1
-        floor = noise_floor(self._sigma, len(self.players))[..., 1:]
         return Listing(
             self._returned(self._effects()),
             lambda position: coalition_members(position % count + 1),
             lambda position: ("and", "or")[position // count],
-            noise=self._returned(torch.cat([floor, floor], dim=-1)),
         )
 
     def _effects(self) -> Tensor:

@@ -13,7 +13,12 @@ from torch import Tensor
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions.estimators import Estimate
 from captum_interactions.players import Players
-from captum_interactions.results._core import Interaction, ResultCore, ResultInfo
+from captum_interactions.results._core import (
+    Interaction,
+    Listing,
+    ResultCore,
+    ResultInfo,
+)
 from captum_interactions.results._frame import data_frame, listed_rows
 from captum_interactions.results._joining import check_examples, joined, mapped, same
 from captum_interactions.results._pages import Pages
@@ -144,15 +149,27 @@ class InteractionResult(Pages, Pictures, ResultCore):
         """
         if k is not None:
             check_positive_int("k", k, "None gives all rows")
-        return data_frame(
-            row
-            for extra, listing in self._tables()
-            for row in listed_rows(listing, self.players.names, k, extra)
-        )
+        return data_frame(self._rows(k))
 
-    def _tables(self) -> Iterable[tuple[dict[str, Any], Any]]:
+    def _rows(self, k: int | None) -> Iterable[dict[str, Any]]:
+        """The rows of the table."""
+        for extra, listing in self._tables():
+            if listing.noise is None:
+                listing = listing._replace(noise=self._noise_of(listing))
+            yield from listed_rows(listing, self.players.names, k, extra)
+
+    def _tables(self) -> Iterable[tuple[dict[str, Any], Listing]]:
         """What the table lists: columns that all rows share, and the rows."""
         return [({}, self._listing())]
+
+    def _noise_of(self, listing: Listing) -> Tensor:
+        """What noise of v leaves in each interaction, shaped as their values."""
+        floor, lead = self._rounding(), self.info.v_full.dim()
+        if floor.dim() > lead:  # by size
+            count = listing.values.shape[-1]
+            sizes = [len(listing.players(position)) for position in range(count)]
+            return floor[..., sizes]
+        return floor.unsqueeze(-1).expand_as(listing.values)
 
     def save(self, path: str | Path) -> Path:
         """Write the result as a numpy archive of plain arrays, without pickle.

@@ -228,7 +228,12 @@ class MultiOrderInteractionResult(EstimatedResult):
         shown = None if errors is None else self._returned(self.pair_values(errors))
         for row, order in enumerate(self.orders):
             error = None if shown is None else shown[..., row, :]
-            listing = Listing(values[..., row, :], self.pairs.__getitem__, errors=error)
+            (gain,) = order_noise_gain(len(self.players), [order])
+            shown_values = values[..., row, :]
+            noise = (self._sigma * gain).unsqueeze(-1).expand_as(shown_values)
+            listing = Listing(
+                shown_values, self.pairs.__getitem__, errors=error, noise=noise
+            )
             yield {"order": order}, listing
 
     def _check_every_pair(self, reading: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from captum_interactions import visualization as pictures
 from captum_interactions.estimators.agglomeration import FIGURES, Agglomeration
 from captum_interactions.functional import coalition_members
+from captum_interactions.results._frame import output_of
 from captum_interactions.results._shapiq_values import listed_values
 from captum_interactions.results.base import InteractionResult, ResultInfo
 
@@ -310,6 +312,29 @@ class InteractionTreeResult(InteractionResult):
         """
         root = self.to_dict(example, output)
         return pictures.plot_tree(root, names, ax)
+
+    def _rows(self, k: int | None) -> Iterable[dict[str, Any]]:
+        """Every node: Shapley values of the words, ``b_between`` of what was merged."""
+        lead, rounding = self.info.v_full.shape, self._rounding()
+        for index in product(*(range(length) for length in lead)):
+            nodes = list(self.root(index[0], index[1:]))
+            if k is not None:
+                merged = [node for node in nodes if node.children]
+                nodes = sorted(merged, key=lambda node: -abs(node.b_between))[:k]
+            for node in nodes:
+                figure = "b_between" if node.children else "phi"
+                errors = node.std_error or {}
+                yield {
+                    "example": index[0],
+                    "output": output_of(index[1:]),
+                    "kind": figure,
+                    "players": node.span,
+                    "names": node.names,
+                    "size": len(node.span),
+                    "value": getattr(node, figure),
+                    "std_error": errors.get(figure, 0.0),
+                    "noise": float(rounding[index].max()),
+                }
 
     def _nested(self, read: Callable[[int, tuple[int, ...]], Any]) -> list[Any]:
         lead = self.info.v_full.shape

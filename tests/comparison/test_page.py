@@ -163,7 +163,7 @@ def test_it_can_be_read_by_everyone(text):
     assert levels.count(1) == 1
     assert all(b <= a + 1 for a, b in pairwise(levels))
     ids = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
-    assert {attrs["aria-labeledby"] for attrs in page.named("section")} == ids
+    assert {attrs["aria-labelledby"] for attrs in page.named("section")} == ids
 
 
 def test_the_checks_can_fail():

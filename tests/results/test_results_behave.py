@@ -127,10 +127,13 @@ def test_table(result):
         for players, names in zip(table.players, table.names, strict=True)
     )
     short = result.to_dataframe(k=1)
-    largest = table.assign(size_=table.value.abs()).groupby(["example", "output"])
-    assert (short.groupby(["example", "output"]).value.max().abs() >= 0).all()
-    assert len(short) <= len(table)
-    assert len(largest) == 8
+    keys = [key for key in ("example", "output", "order") if key in table]
+    listed = table[table.kind.isin(short.kind)]  # of a tree only what was merged
+    largest = listed.assign(value=listed.value.abs()).groupby(keys).value.max()
+    found = short.assign(value=short.value.abs()).set_index(keys).value
+    assert found.to_dict() == pytest.approx(largest.to_dict())
+    assert len(found) >= 8
+    assert (table.noise >= 0).all()
     with pytest.raises(ValueError, match="`k` must be a positive integer"):
         result.to_dataframe(k=0)
 
@@ -143,6 +146,10 @@ def test_table_of_pairs():
     row = row[row.players == (1, 3)].iloc[0]
     assert row.value == result.values[2, 1, 1, 3].item()
     assert row.std_error == result.std_error[2, 1, 1, 3].item()
+    assert row.noise == pytest.approx(result.noise_floor[2, 1].item())
+    tree = explain("tree").to_dataframe()
+    one = tree[(tree.example == 0) & (tree.output == 0) & (tree["size"] == 4)].iloc[0]
+    assert one.value == explain("tree").root(0, (0,)).b_between
     by_order = explain("orders").to_dataframe()
     assert set(by_order.order) == {0, 1, 2}
 
