@@ -10,11 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from captum_interactions._checks import bad_type
+from captum_interactions.games._kv_store import (
+    KVStore,
+    cached_layers,
+    dynamic_cache,
+)
 
 __all__ = [
     "ROWS_ON",
     "TOKENS_ON",
-    "KVStore",
     "Leaf",
     "LocalModel",
     "is_encoder_decoder",
@@ -50,62 +54,6 @@ def read_log_probs(
     wanted = torch.tensor(tokens, device=logits.device)
     picked = logits.gather(-1, wanted.expand(logits.shape[:2])[..., None])[..., 0]
     return picked - logits.logsumexp(-1)
-
-
-class KVStore:
-    """Keys and values of evaluated tokens, one slot a token, of fixed capacity.
-
-    Attributes:
-        top: Slots in use; lower it to forget the tokens above.
-        tokens: The token id of each slot in use.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.top = 0
-        self.tokens: list[int] = []
-        self._layers: list[tuple[Tensor, Tensor]] = []
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of all slots, used or not."""
-        return sum(t.numel() * t.element_size() for kv in self._layers for t in kv)
-
-    def append(
-        self, layers: Sequence[tuple[Tensor, Tensor]], ids: Sequence[int], rows: int
-    ) -> None:
-        """Add the last ``len(ids)`` tokens of each of the ``rows`` rows of a cache."""
-        new = len(ids)
-        if not self._layers:
-            self._layers = [
-                (_slots(keys, self.capacity), _slots(values, self.capacity))
-                for keys, values in layers
-            ]
-        end = self.top + rows * new
-        assert end <= self.capacity
-        for stored, layer in zip(self._layers, layers, strict=True):
-            for slots, tensor in zip(stored, layer, strict=True):
-                slots[:, self.top : end] = (
-                    tensor[:, :, -new:].transpose(0, 1).flatten(1, 2)
-                )
-        self.tokens[self.top :] = list(ids) * rows
-        self.top = end
-
-    def gather(self, slots: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return keys and values of paths ``(B, P)``, ``(B, heads, P, dim)`` each."""
-        flat = slots.flatten()
-        return [
-            tuple(
-                stored.index_select(1, flat).unflatten(1, slots.shape).transpose(0, 1)
-                for stored in layer
-            )
-            for layer in self._layers
-        ]
-
-
-def _slots(tensor: Tensor, capacity: int) -> Tensor:
-    _, heads, _, size = tensor.shape
-    return tensor.new_empty(heads, capacity, size)
 
 
 class LocalModel:
@@ -327,7 +275,7 @@ class LocalModel:
         if "use_cache" in self._takes:
             kwargs["use_cache"] = want_cache or bool(past)
         if past or want_cache:
-            kwargs[str(self._cache_name)] = _dynamic_cache(past)
+            kwargs[str(self._cache_name)] = dynamic_cache(past)
         module = self.model if head else self._inner
         if self._keep_name is not None and module is self.model:
             kwargs[self._keep_name] = keep
@@ -335,7 +283,7 @@ class LocalModel:
         self.n_tokens += sum(map(len, rows))
         with torch.no_grad():
             output = module(input_ids=ids.to(device), **kwargs)
-        layers = _layers(output) if want_cache else []
+        layers = cached_layers(output) if want_cache else []
         if layers:
             self.token_bytes = sum(
                 t.shape[1] * t.shape[3] * t.element_size() for kv in layers for t in kv
@@ -366,25 +314,3 @@ def _has_window(config: Any) -> bool:
         return any("sliding" in kind or "chunk" in kind for kind in kinds)
     uses = getattr(text, "use_sliding_window", True)
     return uses and getattr(text, "sliding_window", None) is not None
-
-
-def _dynamic_cache(past: Sequence[tuple[Tensor, Tensor]]) -> Any:
-    """Return transformers' cache; with a config its sliding layers would crop."""
-    from transformers import DynamicCache
-
-    cache = DynamicCache()
-    for layer, (keys, values) in enumerate(past):
-        cache.update(keys, values, layer)
-    return cache
-
-
-def _layers(output: Any) -> list[tuple[Tensor, Tensor]]:
-    """Keys and values of each layer, ``(B, heads, columns, dim)``, in any release."""
-    cache = getattr(output, "cache", None)
-    if cache is None:
-        cache = output.past_key_values
-    if hasattr(cache, "layers"):
-        return [(layer.keys, layer.values) for layer in cache.layers]
-    if hasattr(cache, "key_cache"):
-        return list(zip(cache.key_cache, cache.value_cache, strict=True))
-    return [(layer[0], layer[1]) for layer in cache]

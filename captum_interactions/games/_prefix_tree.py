@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from captum_interactions.games._language_model import KVStore, Leaf, LocalModel
+from captum_interactions.games._kv_store import KVStore
+from captum_interactions.games._language_model import Leaf, LocalModel
 from captum_interactions.players import PromptPiece
 
 __all__ = ["PrefixTree", "player_order"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,10 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions.games._language_model import is_encoder_decoder
+from captum_interactions.players import PromptPlayers
 
-__all__ = ["Reading", "Responses", "encoded_target"]
+__all__ = ["Reading", "Responses", "encoded_target", "make_responses"]
 
 # One output of the game: from log p of all response tokens (C, Σ r) to values (C,).
 Reading = Callable[[Tensor], Tensor]
@@ -124,3 +127,135 @@ class Responses:
             repr(token),
             "give the position where a text comes twice",
         )
+
+
+def make_responses(
+    model: Any,
+    tokenizer: Any,
+    prompt: PromptPlayers,
+    target: Any,
+    *,
+    contrast: bool,
+    probability: bool,
+    max_new_tokens: int,
+) -> Responses:
+    """Read a target in any of its forms, or let the model answer.
+
+    Raises:
+        TypeError: If it has none of the forms.
+        ValueError: If a response has no token, a contrast does not have two, or the
+            model can't answer.
+    """
+    several = (
+        isinstance(target, (list, tuple))
+        and len(target) > 0
+        and not all(isinstance(t, int) for t in target)
+    )
+    targets = list(target) if several else [target]
+    if contrast and len(targets) != 2:
+        bad_value(
+            "target", "two responses to contrast", len(targets), "give a list of two"
+        )
+    if not several and target is None:
+        ids = [_answer(model, tokenizer, prompt, max_new_tokens)]
+    else:
+        ids = [encoded_target(tokenizer, t) for t in targets]
+        _check_vocabulary(model, [prompt.row([True] * len(prompt)), *ids])
+        _warn_of_moved_border(model, tokenizer, prompt, targets)
+    return Responses(
+        ids=tuple(ids),
+        texts=tuple(
+            t if isinstance(t, str) else _decoded(tokenizer, i)
+            for t, i in zip(targets, ids, strict=True)
+        ),
+        tokens=tuple(_decoded(tokenizer, [token]) for token in ids[0]),
+        contrast=contrast,
+        probability=probability,
+    )
+
+
+def _decoded(tokenizer: Any, ids: Sequence[int]) -> str:
+    if tokenizer is None:
+        return " ".join(map(str, ids))
+    return str(tokenizer.decode(list(ids)))
+
+
+def _check_vocabulary(model: Any, rows: Sequence[Sequence[int]]) -> None:
+    """Refuse ids that the model does not know: those of another model's tokenizer."""
+    embeddings = getattr(model, "get_input_embeddings", lambda: None)()
+    size = getattr(embeddings, "num_embeddings", None)
+    largest = max(max(row, default=0) for row in rows)
+    if size is not None and largest >= size:
+        bad_value(
+            "tokenizer",
+            f"the model's own, whose ids are below {size}",
+            f"one that made the id {largest}",
+            "load model and tokenizer of the same name",
+        )
+
+
+def _answer(
+    model: Any, tokenizer: Any, prompt: PromptPlayers, max_new_tokens: int
+) -> tuple[int, ...]:
+    """Let the model answer the full prompt, greedily."""
+    if not callable(getattr(model, "generate", None)):
+        bad_value(
+            "target",
+            "given for a model that can't generate",
+            "None",
+            "pass the response to explain",
+        )
+    row = prompt.row([True] * len(prompt))
+    _check_vocabulary(model, [row])
+    two_parts = is_encoder_decoder(model)
+    if two_parts:
+        row += prompt.ending
+    ids = torch.tensor([row], device=next(model.parameters()).device)
+    pad = getattr(tokenizer, "pad_token_id", None)
+    end = getattr(tokenizer, "eos_token_id", None)
+    with torch.no_grad():
+        output = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            pad_token_id=end if pad is None else pad,
+        )[0].tolist()
+    answer = output[1:] if two_parts else output[len(row) :]
+    # How a turn ends is the template's business, not what was said.
+    special = set(getattr(tokenizer, "all_special_ids", ()))
+    while answer and answer[-1] in special:
+        answer.pop()
+    if not answer:
+        bad_value(
+            "target",
+            "given here",
+            "None",
+            "the model's own answer to the full prompt is empty",
+        )
+    return tuple(answer)
+
+
+def _warn_of_moved_border(
+    model: Any, tokenizer: Any, prompt: PromptPlayers, targets: Sequence[Any]
+) -> None:
+    """Warn where the tokenizer would join the prompt's end and the response."""
+    if tokenizer is None or prompt.tokenizer is None or is_encoder_decoder(model):
+        return
+    full = prompt.text([True] * len(prompt))
+    for target in targets:
+        if not isinstance(target, str):
+            continue
+        response = list(encoded_target(tokenizer, target))
+        joined = tokenizer(full + target, add_special_tokens=False)["input_ids"]
+        if joined[-len(response) :] != response:
+            warnings.warn(
+                f"the tokenizer splits {target!r} otherwise after this prompt, so that "
+                "the model may never have seen these tokens there; a response that "
+                "follows a prompt without a blank usually begins with one",
+                UserWarning,
+                stacklevel=5,
+            )

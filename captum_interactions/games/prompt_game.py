@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from array import array
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
@@ -21,7 +20,8 @@ from captum_interactions.functional.coalitions import all_masks
 from captum_interactions.games._language_model import is_encoder_decoder
 from captum_interactions.games._prompt_cost import PromptCost, row_tokens, tree_tokens
 from captum_interactions.games._prompt_evaluation import Path, evaluation_of
-from captum_interactions.games._responses import Reading, Responses, encoded_target
+from captum_interactions.games._prompt_output import PromptOutput
+from captum_interactions.games._responses import make_responses
 from captum_interactions.games.arguments import warn_if_training
 from captum_interactions.games.base import Game
 from captum_interactions.players import Players, PromptPlayers
@@ -132,9 +132,14 @@ class PromptGame(Game):
             names=players.names,
             masks=(torch.arange(len(players))[None],),
         )
-        self._tokenizer = tokenizer
-        self.responses = self._responses(
-            model, target, contrast, attr_target, max_new_tokens
+        self.responses = make_responses(
+            model,
+            tokenizer,
+            players,
+            target,
+            contrast=contrast,
+            probability=attr_target == "prob",
+            max_new_tokens=max_new_tokens,
         )
         self._evaluation = evaluation_of(
             model, players, self.responses.ids, path, cache_bytes, width
@@ -358,158 +363,6 @@ class PromptGame(Game):
                 "the empty coalition predicts from nothing; give a header or a footer, "
                 "or put the beginning-of-text token in front by bos=True",
             )
-
-    def _responses(
-        self,
-        model: Any,
-        target: Any,
-        contrast: bool,
-        attr_target: str,
-        max_new_tokens: int,
-    ) -> Responses:
-        several = (
-            isinstance(target, (list, tuple))
-            and len(target) > 0
-            and not all(isinstance(t, int) for t in target)
-        )
-        targets = list(target) if several else [target]
-        if contrast and len(targets) != 2:
-            bad_value(
-                "target",
-                "two responses to contrast",
-                len(targets),
-                "give a list of two",
-            )
-        if targets == [None]:
-            ids = [self._answer(model, max_new_tokens)]
-        else:
-            ids = [encoded_target(self._tokenizer, t) for t in targets]
-            self._warn_of_moved_border(model, targets)
-        decode = self._decode
-        return Responses(
-            ids=tuple(ids),
-            texts=tuple(
-                t if isinstance(t, str) else decode(i)
-                for t, i in zip(targets, ids, strict=True)
-            ),
-            tokens=tuple(decode([token]) for token in ids[0]),
-            contrast=contrast,
-            probability=attr_target == "prob",
-        )
-
-    def _decode(self, ids: Sequence[int]) -> str:
-        if self._tokenizer is None:
-            return " ".join(map(str, ids))
-        return str(self._tokenizer.decode(list(ids)))
-
-    def _answer(self, model: Any, max_new_tokens: int) -> tuple[int, ...]:
-        """Let the model answer the full prompt, greedily."""
-        if not callable(getattr(model, "generate", None)):
-            bad_value(
-                "target",
-                "given for a model that can't generate",
-                "None",
-                "pass the response to explain",
-            )
-        row = self.prompt.row([True] * self.n_players)
-        two_parts = is_encoder_decoder(model)
-        if two_parts:
-            row += self.prompt.ending
-        device = next(model.parameters()).device
-        ids = torch.tensor([row], device=device)
-        pad = getattr(self._tokenizer, "pad_token_id", None)
-        end = getattr(self._tokenizer, "eos_token_id", None)
-        with torch.no_grad():
-            output = model.generate(
-                input_ids=ids,
-                attention_mask=torch.ones_like(ids),
-                max_new_tokens=max_new_tokens,
-                do_sample=False,
-                temperature=None,
-                top_p=None,
-                top_k=None,
-                pad_token_id=end if pad is None else pad,
-            )[0].tolist()
-        answer = output[1:] if two_parts else output[len(row) :]
-        # How a turn ends is the template's business, not what was said.
-        special = set(getattr(self._tokenizer, "all_special_ids", ()))
-        while answer and answer[-1] in special:
-            answer.pop()
-        if not answer:
-            bad_value(
-                "target",
-                "given here",
-                "None",
-                "the model's own answer to the full prompt is empty",
-            )
-        return tuple(answer)
-
-    def _warn_of_moved_border(self, model: Any, targets: Sequence[Any]) -> None:
-        """Warn where the tokenizer would join the prompt's end and the response."""
-        if self._tokenizer is None or is_encoder_decoder(model):
-            return
-        full = self.prompt.text([True] * self.n_players)
-        for target in targets:
-            if not isinstance(target, str):
-                continue
-            response = list(encoded_target(self._tokenizer, target))
-            joined = self._tokenizer(full + target, add_special_tokens=False)
-            if joined["input_ids"][-len(response) :] != response:
-                warnings.warn(
-                    f"the tokenizer splits {target!r} otherwise after this prompt, so "
-                    "that the model may never have seen these tokens there; a response "
-                    "that follows a prompt without a blank usually begins with one",
-                    UserWarning,
-                    stacklevel=5,
-                )
-
-
-class PromptOutput(Game):
-    """One output of a :class:`PromptGame` as a game of its own.
-
-    It shares the other's evaluations.
-
-    Attributes:
-        game: The game of all outputs.
-        name: What the output is.
-    """
-
-    def __init__(self, game: PromptGame, name: str, reading: Reading) -> None:
-        self.game = game
-        self.name = name
-        self._reading = reading
-
-    def __repr__(self) -> str:
-        return f"PromptOutput({self.name!r} of {self.game!r})"
-
-    @property
-    def players(self) -> Players:  # type: ignore[override]
-        """The players."""
-        return self.game.players
-
-    @property
-    def batch_size(self) -> int:
-        """One: the prompt."""
-        return 1
-
-    @property
-    def value_dtype(self) -> torch.dtype:
-        """Floating dtype of the model."""
-        return self.game.value_dtype
-
-    @property
-    def n_evaluations(self) -> int:  # type: ignore[override]
-        """Distinct coalitions evaluated so far, for any output."""
-        return self.game.n_evaluations
-
-    def __call__(self, masks: Tensor) -> Tensor:
-        """Evaluate some coalitions ``(C, n)``: v(S), ``(1, C)``."""
-        return self._reading(self.game._log_probs(masks))[None]
-
-    def table(self) -> Tensor:
-        """Evaluate all 2**n coalitions: v(S), ``(1, 2**n)``."""
-        check_enumerable(self.n_players)
-        return self(all_masks(self.n_players))
 
 
 def _packed(mask: Tensor) -> bytes:

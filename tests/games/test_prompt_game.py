@@ -424,6 +424,9 @@ def test_bad_input_costs_nothing():
     with pytest.raises(ValueError, match="start < stop"):
         ready.span(1, 1)
     assert ready.n_forwards == 0
+    alien = PromptPlayers.from_ids([[9999], [1]], [None, 0])
+    with pytest.raises(ValueError, match="whose ids are below 384"):
+        game([5], players=alien)
     many = PromptPlayers.from_text(tok, "red " * 30, header="x")
     with pytest.raises(ValueError, match="30 players"):
         game(" a", players=many).table()
