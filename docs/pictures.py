@@ -135,11 +135,37 @@ def draw_sentence():
     yield "coalitions_text", both.plot_coalitions_on_text(k=5)
 
 
+def draw_prompt():
+    """A prompt of SmolLM2, where its package is installed."""
+    from smollm2 import smollm2
+
+    from captum_interactions import LLMInteraction
+    from captum_interactions.players import PromptPlayers
+
+    try:
+        model, tokenizer = smollm2()
+    except ModuleNotFoundError:
+        return
+    facts = [
+        "The key is in the red box. ",
+        "The red box is in the kitchen. ",
+        "The dog sleeps in the garden. ",
+        "The blue box is in the cellar. ",
+    ]
+    question = "Question: Where is the key? Answer: The key is in the"
+    players = PromptPlayers.from_segments(tokenizer, facts, footer=question)
+    found = LLMInteraction(ShapleyInteraction(model), tokenizer).interactions(
+        players, " kitchen, in the red box."
+    )
+    yield "prompt", found.plot()
+    yield "response_tokens", found.plot_tokens()
+
+
 def main():
     """Write every picture."""
     torch.set_num_threads(1)
     OUT.mkdir(parents=True, exist_ok=True)
-    for draw in (draw_biopsy, draw_digit, draw_sentence):
+    for draw in (draw_biopsy, draw_digit, draw_sentence, draw_prompt):
         for name, (figure, _) in draw():
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", dpi=85)

@@ -6,6 +6,7 @@ from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.attr.dataset import explain_dataset
 from captum_interactions.attr.interaction_tree import InteractionTree
 from captum_interactions.attr.learned_baseline_shapley import LearnedBaselineShapley
+from captum_interactions.attr.llm_interaction import LLMInteraction
 from captum_interactions.attr.multi_order_interaction import MultiOrderInteraction
 from captum_interactions.attr.multivariate_interaction import MultivariateInteraction
 from captum_interactions.attr.shapley_interaction import ShapleyInteraction
@@ -24,6 +25,7 @@ __all__ = [
     "MultivariateInteraction",
     "InteractionTree",
     "LearnedBaselineShapley",
+    "LLMInteraction",
     "TruncatedAndInteraction",
     "explain_dataset",
 ]

@@ -161,8 +161,8 @@ class PromptGame(Game):
 
     @property
     def value_dtype(self) -> torch.dtype:
-        """Floating dtype of the model, at least float32."""
-        return torch.promote_types(self._evaluation.dtype, torch.float32)
+        """Floating dtype of the model, whose rounding the values have."""
+        return self._evaluation.dtype
 
     @property
     def n_evaluations(self) -> int:  # type: ignore[override]

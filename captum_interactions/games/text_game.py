@@ -131,10 +131,9 @@ class TextGame(Game):
 
     @property
     def value_dtype(self) -> torch.dtype:
-        """Floating dtype of the model, at least float32."""
+        """Floating dtype of the model, whose rounding the values have."""
         parameter = next(iter(self.model.parameters()), None)
-        dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
-        return torch.promote_types(dtype, torch.float32)
+        return torch.get_default_dtype() if parameter is None else parameter.dtype
 
     @property
     def n_evaluations(self) -> int:  # type: ignore[override]

@@ -29,6 +29,8 @@ from captum_interactions.visualization._images import (
 from captum_interactions.visualization._network import plot_network
 from captum_interactions.visualization._orders import plot_orders
 from captum_interactions.visualization._pairs import plot_pairs
+from captum_interactions.visualization._prompt import plot_prompt, plot_response_tokens
+from captum_interactions.visualization._prompt_html import prompt_html
 from captum_interactions.visualization._style import (
     NEGATIVE,
     POSITIVE,
@@ -52,11 +54,14 @@ __all__ = [
     "plot_orders",
     "plot_pairs",
     "plot_pairs_on_image",
+    "plot_prompt",
+    "plot_response_tokens",
     "plot_size_strength",
     "plot_sorted_interactions",
     "plot_strongest",
     "plot_summary",
     "plot_tree",
     "plot_waterfall",
+    "prompt_html",
     "sign_color",
 ]

@@ -314,7 +314,8 @@ def test_half_precision_agrees_up_to_its_rounding():
         warnings.simplefilter("error")
         game = PromptGame(half, tokenizer(), players, " white!")
         table = game.table()
-    assert game.value_dtype == torch.float32
+    assert game.value_dtype == torch.bfloat16
+    assert game.reading_dtype == torch.float32
     assert game._evaluation.chosen == "tree"
     expected = plain_table(language_model("llama"), players, game.responses.ids[0])
     assert (table[0] - expected).abs().max() < 1

@@ -28,11 +28,17 @@ METHODS = {
     "Coalitions where they are": AndOrInteraction,
     "Trees": InteractionTree,
     "One page": ShapleyInteraction,
+    "Prompts": ShapleyInteraction,
 }
 BLOCKS = [
     (section.partition("\n")[0], block)
     for section in PAGE.split("\n## ")
-    for block in re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.M)
+    for block in (
+        # The second block on prompts goes on from the first.
+        ["\n".join(re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.M))]
+        if section.startswith("Prompts")
+        else re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.M)
+    )
 ]
 
 
