@@ -250,6 +250,17 @@ def test_other_settings_are_refused(tmp_path, settings, options, differs):
         game(plain, **options).table()
 
 
+def test_a_cast_on_the_way_is_another_way(tmp_path):
+    with evaluation(store=tmp_path / "store"):
+        game().table()
+    with (
+        evaluation(store=tmp_path / "store"),
+        torch.autocast("cpu", torch.bfloat16),
+        pytest.raises(ValueError, match=r"modes \(highest there"),
+    ):
+        game().table()
+
+
 def test_other_questions_have_their_own_place(tmp_path):
     questions = [
         {},
