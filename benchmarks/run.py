@@ -80,12 +80,6 @@ PARTS = {
         "functions with equally many evaluations. Ours look at each pair in the two "
         "extreme contexts, as ArchDetect does; shapiq's estimate the index over all.",
     ),
-    "scaling": Part(
-        "Beyond one process",
-        "One evaluation on several ranks of torch.distributed (gloo) against one, wall "
-        "time; a store and a streamed data set against doing without, waiting and CPU "
-        "time; the least of several rounds.",
-    ),
 }
 
 
