@@ -261,7 +261,8 @@ def step_cost(
 
     class Recorder(nn.Module):
         def forward(self, rows: Tensor) -> Tensor:
-            seen.append(rows.detach())
+            if rows.requires_grad:
+                seen.append(rows.detach())
             return model(rows)
 
     def fit(forward_func: nn.Module, n_steps: int) -> float:
@@ -272,9 +273,7 @@ def step_cost(
         return time.process_time() - start
 
     fit(Recorder(), steps)
-    # One pass per step, between the probe and the two profiles.
-    wanted = [rows for rows in seen if 64 < len(rows) < 20_000]
-    passes = wanted[len(wanted) // 2 - steps // 4 : len(wanted) // 2 + steps // 4]
+    passes = seen[1:]  # after the probe
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     ratios = []
@@ -284,9 +283,9 @@ def step_cost(
         for rows in passes:
             leaf = rows.clone().requires_grad_()
             torch.autograd.grad(model(leaf)[:, 0].sum(), leaf)
-        pure = (time.process_time() - start) * steps / len(passes)
+        pure = time.process_time() - start
         ratios.append(taken / pure)
-    rows = sum(map(len, passes)) // len(passes)
+    rows = sum(map(len, passes)) // steps
     print(
         f"{rows} rows a step: ratios {sorted(round(r, 2) for r in ratios)}", flush=True
     )

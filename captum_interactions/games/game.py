@@ -44,7 +44,7 @@ from captum_interactions.games.batching import (
 )
 from captum_interactions.games.evaluation import current_evaluation
 from captum_interactions.games.masking import MaskedInputs, format_baselines
-from captum_interactions.games.passes import rows_kept
+from captum_interactions.games.passes import copies_at_once
 from captum_interactions.games.rows import CodeRows, MaskRows
 from captum_interactions.players.players import Players
 
@@ -408,7 +408,7 @@ class ModelGame(Game):
         masked = self._masked
         rows = masked.rows_per_coalition
         if self._gradients:  # not left to timing, so that a seed fixes every bit
-            return FixedBatch(max(1, rows_kept(masked.inputs) // rows))
+            return FixedBatch(copies_at_once(masked.inputs, rows))
         batch = ProbedBatch(
             source.total,
             rows,

@@ -19,7 +19,7 @@ from captum_interactions._captum import (
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions.games.batching import CPU_ROWS
 
-__all__ = ["Passes", "rows_kept"]
+__all__ = ["Passes", "copies_at_once", "rows_kept"]
 
 # Rows whose graph is kept until it is differentiated. A ResNet-50 keeps 143 bytes for
 # each byte of a photograph (ResNet-18: 37), so 16 MiB of them, 28 of 224 × 224 pixels,
@@ -39,6 +39,26 @@ def rows_kept(inputs: tuple[Tensor, ...]) -> int:
     """
     row_bytes = sum(x[:1].numel() * x.element_size() for x in inputs)
     return max(1, min(_KEPT_ROWS, _KEPT_BYTES // max(1, row_bytes)))
+
+
+def copies_at_once(inputs: tuple[Tensor, ...], rows_per_copy: int) -> int:
+    """How many copies go into a pass whose graph is kept, at least one.
+
+    On a CPU they make 1,024 rows: the interaction term of an attack on a small
+    convolutional network took 1.6 times as long in passes of 3,250.
+
+    Args:
+        inputs: Of one copy.
+        rows_per_copy: Rows that one copy takes.
+
+    Example:
+        >>> copies_at_once((torch.zeros(4, 8),), rows_per_copy=4)
+        256
+    """
+    rows = rows_kept(inputs)
+    if inputs[0].device.type == "cpu":
+        rows = min(rows, CPU_ROWS)
+    return max(1, rows // rows_per_copy)
 
 
 class Passes:
@@ -88,10 +108,13 @@ class Passes:
 
         In a surrounding gradient mode the graph of all passes is kept.
         """
-        # A graph is kept for all of the rows, so that smaller passes save nothing.
-        every = len(rows[0])
-        limit = every if torch.is_grad_enabled() else rows_kept(rows)
-        step = self._rows_per_pass(rows, limit)
+        every, step = len(rows[0]), self._rows_per_pass(rows)
+        if (
+            self._per_eval is None
+            and torch.is_grad_enabled()
+            and rows[0].device.type != "cpu"
+        ):
+            step = every  # all of the graph is kept: smaller passes would save nothing
         if step >= every:
             return self._forward(rows)
         # Unlike slices, these parts may be written into by layers that work in place,
@@ -115,7 +138,7 @@ class Passes:
             TypeError: If the model returns no tensor.
             ValueError: If the model has no gradient.
         """
-        step = min(len(rows[0]), self._rows_per_pass(rows, rows_kept(rows)))
+        step = min(len(rows[0]), self._rows_per_pass(rows))
         found, start = [], 0
         while start < len(rows[0]):
             part = tuple(row[start : start + step] for row in rows)
@@ -159,10 +182,7 @@ class Passes:
             bad_type("forward_func", "a model that returns a tensor", output, "wrap it")
         return output
 
-    def _rows_per_pass(self, rows: tuple[Tensor, ...], limit: int) -> int:
+    def _rows_per_pass(self, rows: tuple[Tensor, ...]) -> int:
         """Whole copies, at least one."""
-        if self._per_eval is not None:
-            return self._per_eval * self._batch_size
-        if rows[0].device.type == "cpu":
-            limit = min(limit, CPU_ROWS)
-        return max(1, limit // self._batch_size) * self._batch_size
+        copies = self._per_eval or copies_at_once(rows, self._batch_size)
+        return copies * self._batch_size

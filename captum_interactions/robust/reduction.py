@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
-from captum_interactions.games.passes import rows_kept
+from captum_interactions.games.passes import copies_at_once
 from captum_interactions.robust._gradients import draw_units
 from captum_interactions.robust.game import margin_of, strongest_other
 from captum_interactions.robust.part import AttackPart, Place, check_at_least_zero
@@ -83,7 +83,7 @@ class InteractionReduction(AttackPart):
             masks = torch.cat([torch.ones_like(own[:1]), own, ~own])
             weights = torch.full((len(masks),), -1 / len(own))
             weights[0] = 1
-            size = run.per_eval or max(1, rows_kept(state) // len(run.labels))
+            size = run.per_eval or copies_at_once(state, len(run.labels))
             total = tuple(torch.zeros_like(x) for x in state)
             rivals: Tensor | None = None  # the same for all coalitions
             for some, weight in zip(
