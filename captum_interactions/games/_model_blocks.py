@@ -11,12 +11,12 @@ from captum_interactions._captum import progress_bar
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games._blocks import BlockSource
 from captum_interactions.games._digest import Fingerprints, digest, surroundings
-from captum_interactions.games._values import check_finite
+from captum_interactions.games._values import check_finite, coalition_values
 from captum_interactions.games.batching import fixed_size
 from captum_interactions.games.rows import CodeRows, MaskRows
 
 if TYPE_CHECKING:
-    from captum_interactions.games.game import ModelGame
+    from captum_interactions.games._batched import BatchedGame
 
 __all__ = ["ModelBlocks"]
 
@@ -28,7 +28,7 @@ class ModelBlocks(BlockSource):
     in every run.
     """
 
-    def __init__(self, game: ModelGame, source: MaskRows | CodeRows) -> None:
+    def __init__(self, game: BatchedGame, source: MaskRows | CodeRows) -> None:
         self._game = game
         self._rows = source
         self.total = source.total
@@ -50,7 +50,7 @@ class ModelBlocks(BlockSource):
             while start < stop:
                 step = min(rows.step(start, size), stop - start)
                 output = game._pass(rows, start, start + step, size == 1)
-                block = game._values(output, step)
+                block = coalition_values(output, step, game._masked.n_baselines)
                 # Copied, as a forward function may return the same memory every time.
                 values.append(block.to(accumulation_dtype(block.device), copy=True))
                 start += step
@@ -61,7 +61,7 @@ class ModelBlocks(BlockSource):
     def describe(self, known: Fingerprints) -> tuple[dict[str, str], list[nn.Module]]:
         """Return what the values depend on; see :meth:`BlockSource.describe`."""
         game, rows = self._game, self._rows
-        forward, modules = known.of(game.forward_func)
+        forward, modules = known.of(game._forward.func)
         masks = rows.masks if isinstance(rows, MaskRows) else "all"
         return {
             **forward,

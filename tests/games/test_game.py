@@ -156,7 +156,7 @@ def test_progress_total_is_the_number_of_forwards(monkeypatch):
         def update(self, n):
             self.done += n
 
-    monkeypatch.setattr("captum_interactions.games.game.progress_bar", Bar)
+    monkeypatch.setattr("captum_interactions.games._batched.progress_bar", Bar)
     x = double(1, 10)
     for per_eval, f in [
         (None, lambda x: x.sum(1)),
