@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import subprocess
 from io import BytesIO
 
@@ -222,3 +223,40 @@ def test_a_browser_has_nothing_to_say(width, tmp_path):
         )
         assert "CONSOLE" not in seen.stderr
         assert 'style="width' in seen.stdout
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a browser")
+def test_a_click_lights_the_players_and_the_slider_adds_terms(tmp_path):
+    """The page's own script, driven by one that its policy would not let in."""
+    text = explain("and").to_html(examples=[0])
+    policy = re.search(r'<meta http-equiv="Content-Security-Policy"[^>]*>', text)[0]
+    drive = """<script>
+      document.querySelector(".terms button").click();
+      const slider = document.querySelector(".rebuilt input");
+      slider.value = 1;
+      slider.dispatchEvent(new Event("input"));
+    </script>"""
+    path = tmp_path / "page.html"
+    path.write_text(
+        text.replace(policy, "").replace("</body>", f"{drive}</body>"), encoding="utf-8"
+    )
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+    seen = subprocess.run(
+        [CHROMIUM, *options, path.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    ).stdout
+    page = Page(seen)
+    best = explain("and").top_k(40)[0][0]
+    lit = {
+        int(attrs["data-player"])
+        for attrs in page.named("span")
+        if attrs.get("class") == "lit"
+    }
+    assert lit == set(best.players)
+    (pressed,) = [b for b in page.named("button") if b.get("aria-pressed") == "true"]
+    assert float(pressed["data-value"]) == pytest.approx(best.value)
+    (output,) = [data for tag, data in page.texts if tag == "output"]
+    assert output == f"1 term: v = {best.value:.3g}"

@@ -34,7 +34,7 @@ for (const section of document.querySelectorAll("section.explanation")) {
     const bar = section.querySelector(".rebuilt .bar");
     const update = () => {
       const k = Number(slider.value);
-      output.textContent = `${k} terms: v = ${totals[k]}`;
+      output.textContent = `${k} term${k === 1 ? "" : "s"}: v = ${totals[k]}`;
       bar.style.width = `${names[k]}%`;
     };
     slider.addEventListener("input", update);
