@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,12 @@ from captum_interactions import visualization as pictures
 from captum_interactions.estimators.agglomeration import FIGURES, Agglomeration
 from captum_interactions.functional import coalition_members
 from captum_interactions.results._frame import output_of
+from captum_interactions.results._node import (
+    NODE_FIGURES,
+    InteractionNode,
+    node_as_dict,
+    node_as_newick,
+)
 from captum_interactions.results._shapiq_values import listed_values
 from captum_interactions.results.base import InteractionResult, ResultInfo
 
@@ -24,70 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["InteractionNode", "InteractionTreeResult"]
-
-
-@dataclass(frozen=True)
-class InteractionNode:
-    """A constituent of the tree.
-
-    Figures are those of :class:`~captum_interactions.functional.MergeFigures` at the
-    moment its two children were merged. A leaf has its player's Shapley value as
-    ``phi``, and 0 for everything that takes two.
-
-    Attributes:
-        span: Its players, ascending.
-        names: Their names.
-        children: Left and right child, or nothing for a leaf.
-        phi: Value of the constituent as one player, in the units of the value function.
-        b: Interaction inside the constituent.
-        b_between: The part of it that neither child has.
-        r: Density of ``b_between`` among what is at stake, 0..1.
-        s: What the merge loses: the neighboring pairs' density, 0..1.
-        t: Part of ``b_between`` that is between the children as wholes, 0..1.
-        dependence: How far the children's effects depend on each other, 0..1.
-        psi_inter: Interaction between the children as wholes.
-        psi_intra: ``b_between`` − ``psi_inter``.
-        std_error: Standard errors of the figures by name, ``None`` where exact.
-    """
-
-    span: tuple[int, ...]
-    names: tuple[str, ...]
-    children: tuple[InteractionNode, ...] = ()
-    phi: float = 0.0
-    b: float = 0.0
-    b_between: float = 0.0
-    r: float = 0.0
-    s: float = 0.0
-    t: float = 0.0
-    dependence: float = 0.0
-    psi_inter: float = 0.0
-    psi_intra: float = 0.0
-    std_error: dict[str, float] | None = field(default=None, compare=False)
-
-    def __iter__(self) -> Iterator[InteractionNode]:
-        """Walk the tree from the leaves up, left to right."""
-        for child in self.children:
-            yield from child
-        yield self
-
-    def __repr__(self) -> str:
-        text = " ".join(self.names)
-        if not self.children:
-            return f"[{text}] phi {self.phi:+.4g}"
-        return f"[{text}] b_between {self.b_between:+.4g}, r {self.r:.3f}"
-
-
-NODE_FIGURES = (
-    "phi",
-    "b",
-    "b_between",
-    "r",
-    "s",
-    "t",
-    "dependence",
-    "psi_inter",
-    "psi_intra",
-)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -220,7 +162,7 @@ class InteractionTreeResult(InteractionResult):
         Raises:
             ValueError: If there is no such example or output.
         """
-        return _as_dict(self.root(example, output))
+        return node_as_dict(self.root(example, output))
 
     def to_newick(self, example: int = 0, output: tuple[int, ...] = ()) -> str:
         """One tree in Newick format, inner nodes labeled with ``b_between``.
@@ -232,7 +174,7 @@ class InteractionTreeResult(InteractionResult):
         Raises:
             ValueError: If there is no such example or output.
         """
-        return _as_newick(self.root(example, output)) + ";"
+        return node_as_newick(self.root(example, output)) + ";"
 
     def to_networkx(
         self, example: int = 0, output: tuple[int, ...] = ()
@@ -346,23 +288,6 @@ class InteractionTreeResult(InteractionResult):
 
         nested: list[Any] = walk(())
         return nested
-
-
-def _as_dict(node: InteractionNode) -> dict[str, Any]:
-    return {
-        "span": list(node.span),
-        "names": list(node.names),
-        **{name: getattr(node, name) for name in NODE_FIGURES},
-        "std_error": node.std_error,
-        "children": [_as_dict(child) for child in node.children],
-    }
-
-
-def _as_newick(node: InteractionNode) -> str:
-    if not node.children:
-        return "'" + node.names[0].replace("'", "''") + "'"
-    inner = ",".join(_as_newick(child) for child in node.children)
-    return f"({inner})'{node.b_between:+.4g}'"
 
 
 def collect_trees(

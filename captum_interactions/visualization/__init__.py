@@ -17,7 +17,6 @@ Attributes:
 
 from captum_interactions.visualization._bars import (
     plot_size_strength,
-    plot_sorted_interactions,
     plot_strongest,
     plot_waterfall,
 )
@@ -31,6 +30,7 @@ from captum_interactions.visualization._orders import plot_orders
 from captum_interactions.visualization._pairs import plot_pairs
 from captum_interactions.visualization._prompt import plot_prompt, plot_response_tokens
 from captum_interactions.visualization._prompt_html import prompt_html
+from captum_interactions.visualization._sorted import plot_sorted_interactions
 from captum_interactions.visualization._style import (
     NEGATIVE,
     POSITIVE,
