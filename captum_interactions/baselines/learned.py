@@ -216,10 +216,18 @@ def learn_baselines(
             inputs,
             "a baseline per example needs examples that keep their place",
         )
-    examples = open_examples(inputs, target, additional_forward_args, feature_mask)
+    if isinstance(inputs, (Tensor, tuple)):
+        inputs = _outside_inference(inputs)
+    examples = open_examples(
+        inputs, target, _outside_inference(additional_forward_args), feature_mask
+    )
     descent = Descent(settings, per_example, generator, show_progress)
     devices = list(range(torch.cuda.device_count()))
-    with torch.random.fork_rng(devices), torch.enable_grad():
+    with (
+        torch.inference_mode(False),
+        torch.random.fork_rng(devices),
+        torch.enable_grad(),
+    ):
         warn_if_training(forward_func)
         games = ExampleGames(examples, forward_func, perturbations_per_eval)
         with _parameters_frozen(forward_func):
@@ -274,6 +282,16 @@ def _profile(
         total = total + strength.double() * game.batch_size
         count += game.batch_size
     return total / count
+
+
+def _outside_inference(value: Any) -> Any:
+    """Return tensors of ``inference_mode`` as copies that a graph can hold."""
+    if isinstance(value, tuple):
+        return tuple(map(_outside_inference, value))
+    if isinstance(value, Tensor) and value.is_inference():
+        with torch.inference_mode(False):
+            return value.clone()
+    return value
 
 
 @contextmanager

@@ -434,3 +434,16 @@ def test_bad_tables():
         and_or_split(huge)
     with pytest.raises(ValueError, match=r"dense 2\*\*n x 2\*\*n matrix \(512 MiB\)"):
         and_or_split(torch.zeros(1 << 13), noise_bound=0.1)
+
+
+def test_the_split_does_not_heed_the_default_dtype():
+    generator = torch.Generator().manual_seed(0)
+    table = torch.randn(64, dtype=torch.float64, generator=generator)
+    expected = and_or_split(table).and_values
+    for dtype in (torch.float64, torch.float16):
+        torch.set_default_dtype(dtype)
+        try:
+            found = and_or_split(table).and_values
+        finally:
+            torch.set_default_dtype(torch.float32)
+        assert torch.equal(found, expected)

@@ -201,6 +201,24 @@ def test_gradients_under_inference_mode():
         assert table.requires_grad
 
 
+def test_learning_baselines_under_inference_mode():
+    from captum_interactions import LearnedBaselineShapley
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)).eval()
+
+    def fitted(mode):
+        with mode():
+            x = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+            seed = torch.Generator().manual_seed(0)
+            method = LearnedBaselineShapley(model).fit(x, 1, steps=3, generator=seed)
+            return method.attribute(x, target=1)
+
+    expected = fitted(torch.enable_grad)
+    for mode in (torch.no_grad, torch.inference_mode):
+        assert_close(fitted(mode), expected)
+
+
 # Kind B: rows that depend on each other
 
 

@@ -66,7 +66,8 @@ def _advance(state: State, found: Checked) -> None:
     rows = restart.view(-1, 1, 1)
     state.last, state.first = found.residual, torch.where(restart, torch.inf, first)
     state.age = torch.where(restart, 0, state.age + 1)
-    weight = (state.age / (state.age + 1)).to(found.near).view(-1, 1, 1)
+    age = state.age.to(found.near)
+    weight = (age / (age + 1)).view(-1, 1, 1)
     ahead = 2 * (found.near + found.inner) - state.point
     ahead = torch.lerp(state.anchor, ahead, weight)
     # A new step keeps the multipliers u/τ.

@@ -68,7 +68,8 @@ class Sweep:
         high, start = limit.to(self._dtype), anchor.to(self._dtype)
         low, pull = -high, 2 * shift.to(self._dtype) - start
         count = age + torch.arange(1, steps + 1, device=age.device).unsqueeze(-1)
-        weights = (count / (count + 1)).to(y).view(steps, -1, 1, 1)
+        count = count.to(y)  # whole numbers would divide in torch's default dtype
+        weights = (count / (count + 1)).view(steps, -1, 1, 1)
         for weight in weights.unbind(0):
             torch.clamp(y, low, high, out=self._clipped)
             torch.sub(y, self._clipped, alpha=2, out=self._turned)
