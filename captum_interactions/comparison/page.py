@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from captum_interactions.comparison.columns import area
 from captum_interactions.comparison.compared import ComparedMethods
-from captum_interactions.report import bar, escape, page
-from captum_interactions.visualization import diverging, sign_color
+from captum_interactions.comparison.page_examples import example_cards
+from captum_interactions.comparison.page_pieces import KEY, number, scroll, shade
+from captum_interactions.report import escape, page
 
 __all__ = ["render"]
 
-_BARS = 24  # players in a card of bars; the table below it has them all
-_KEY = '<span class="key" style="background:var(--{})"></span>'
 _CAVEATS = (
     "The table doesn't rank methods: one that isn't the Shapley value may still be the "
     "one you want, and none of the figures is the truth about the model.",
@@ -50,7 +46,7 @@ def render(comparison: ComparedMethods, title: str, examples: Sequence[int]) -> 
         _section("Figures", _table(comparison), _notes(comparison), _terms(comparison)),
         _section("Agreement", _agreement(comparison)),
         _section("Deletion and insertion", _curves(comparison)),
-        _section("Attributions", *(_example(comparison, i) for i in examples)),
+        _section("Attributions", *(example_cards(comparison, i) for i in examples)),
         _section(
             "What to keep in mind",
             "<ul>" + "".join(f"<li>{escape(c)}</li>" for c in _CAVEATS) + "</ul>",
@@ -89,19 +85,7 @@ def _introduction(comparison: ComparedMethods) -> str:
 
 
 def _mean(values: Tensor) -> str:
-    return _number(float(values.double().mean()))
-
-
-def _number(value: float) -> str:
-    return "n/a" if math.isnan(value) else f"{value:.3g}"
-
-
-def _scroll(label: str, table: str) -> str:
-    """A table that scrolls by itself, also by keyboard."""
-    return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">'
-        f"{table}</div>"
-    )
+    return number(float(values.double().mean()))
 
 
 def _table(comparison: ComparedMethods) -> str:
@@ -124,7 +108,7 @@ def _table(comparison: ComparedMethods) -> str:
                 for c in columns
             )
         body += f"<tr>{first}{cells}</tr>"
-    return _scroll(
+    return scroll(
         "Figures of every method",
         f'<table class="sortable"><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table>",
@@ -178,11 +162,11 @@ def _matrix(label: str, names: Sequence[str], values: Tensor) -> str:
     )
     body = "".join(
         f'<tr><th scope="row">{i} {escape(name)}</th>'
-        + "".join(f'<td style="{_shade(x)}">{_coefficient(x)}</td>' for x in line)
+        + "".join(f'<td style="{shade(x)}">{_coefficient(x)}</td>' for x in line)
         + "</tr>"
         for i, (name, line) in enumerate(zip(names, values.tolist(), strict=True), 1)
     )
-    return _scroll(
+    return scroll(
         label,
         f'<table class="matrix"><thead><tr><th scope="col">method</th>{head}</tr>'
         f"</thead><tbody>{body}</tbody></table>",
@@ -191,14 +175,6 @@ def _matrix(label: str, names: Sequence[str], values: Tensor) -> str:
 
 def _coefficient(value: float) -> str:
     return "n/a" if math.isnan(value) else f"{value:.2f}"
-
-
-def _shade(share: float) -> str:
-    """Background from vermilion (−1) over none (0) to blue (1); text stays readable."""
-    if math.isnan(share):
-        return ""
-    opacity = round(min(1.0, abs(share)) * 127)
-    return f"background:{sign_color(share)}{opacity:02x}"
 
 
 def _curves(comparison: ComparedMethods) -> str:
@@ -217,8 +193,8 @@ def _curves(comparison: ComparedMethods) -> str:
         "from the whole input (deletion) or added to the empty one (insertion), the "
         "largest attribution first. A fast fall and a fast rise are good."
         '<br><span class="soft">'
-        f"{_KEY.format('blue')}insertion, solid {_KEY.format('red')}deletion, "
-        f"dashed; all panels from {_number(low)} to {_number(high)}</span></p>"
+        f"{KEY.format('blue')}insertion, solid {KEY.format('red')}deletion, "
+        f"dashed; all panels from {number(low)} to {number(high)}</span></p>"
         f'<div class="cards">{cards}</div>'
     )
 
@@ -243,10 +219,10 @@ def _curve_picture(deletion: Tensor, insertion: Tensor, low: float, high: float)
     ends = "".join(
         f'<line class="end" x1="{left}" x2="{width - 6}" y1="{place(v):.1f}" '
         f'y2="{place(v):.1f}"/><text x="{left - 4}" y="{place(v) + 3:.1f}" '
-        f'text-anchor="end">{_number(v)}</text>'
+        f'text-anchor="end">{number(v)}</text>'
         for v in ((empty, full) if apart else (full,))
     )
-    says = f"deletion {_number(area(deletion))}, insertion {_number(area(insertion))}"
+    says = f"deletion {number(area(deletion))}, insertion {number(area(insertion))}"
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="Mean height: '
         f'{says}">{ends}<polyline class="out" points="{line(deletion)}"/>'
@@ -254,118 +230,4 @@ def _curve_picture(deletion: Tensor, insertion: Tensor, low: float, high: float)
         f'<text x="{left}" y="{height - 4}">0</text><text x="{width - 6}" '
         f'y="{height - 4}" text-anchor="end">{n} players</text></svg>'
         f"<figcaption>{says}</figcaption>"
-    )
-
-
-def _example(comparison: ComparedMethods, example: int) -> str:
-    heading = (
-        f"<h3>Example {example}: v(∅) = {_number(float(comparison.v_empty[example]))}, "
-        f"v(N) = {_number(float(comparison.v_full[example]))}</h3>"
-    )
-    key = (
-        f'<p class="soft">{_KEY.format("blue")}positive {_KEY.format("red")}'
-        "negative; every picture has a scale of its own</p>"
-    )
-    if comparison.images is not None:
-        drawn = _pictures(comparison, example)
-    elif comparison.text:
-        drawn = _words(comparison, example)
-    else:
-        drawn = _bars(comparison, example)
-    return heading + key + drawn + _values(comparison, example)
-
-
-def _strongest(values: Tensor) -> float:
-    return float(values.abs().max()) or 1.0
-
-
-def _pictures(comparison: ComparedMethods, example: int) -> str:
-    assert comparison.images is not None
-    image = comparison.images[example].detach().cpu().double()
-    low, high = image.min(), image.max()
-    shown = (image - low) / (high - low).clamp_min(1e-12)
-    original = _png(shown.permute(1, 2, 0).squeeze(-1), "gray", 0)
-    cards = _picture_card("the image", "Input image", original)
-    for name, values in comparison.values.items():
-        device = comparison.players.masks[0].device
-        spread = comparison.players.scatter(values.to(device))[0][example].sum(0).cpu()
-        data = _png(spread / _strongest(spread), diverging(), -1)
-        top = f"largest |value| {_number(float(values[example].abs().max()))}"
-        cards += _picture_card(name, f"Attributions by {name}, {top}", data, top)
-    return f'<div class="cards">{cards}</div>'
-
-
-def _picture_card(name: str, alt: str, data: str, caption: str = "") -> str:
-    return (
-        f'<figure class="card"><h4>{escape(name)}</h4><img alt="{escape(alt)}" '
-        f'src="data:image/png;base64,{data}">'
-        + (f"<figcaption>{escape(caption)}</figcaption>" if caption else "")
-        + "</figure>"
-    )
-
-
-def _png(pixels: Tensor, colors: Any, low: float) -> str:
-    """A picture of one pixel per value from ``low`` to 1; the page enlarges it."""
-    from matplotlib.image import imsave
-
-    buffer = io.BytesIO()
-    imsave(buffer, pixels.numpy(), format="png", cmap=colors, vmin=low, vmax=1)
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def _words(comparison: ComparedMethods, example: int) -> str:
-    labels = comparison.labels_of(example)
-    lines = ""
-    for name, values in comparison.values.items():
-        top = _strongest(values[example])
-        spans = " ".join(
-            f'<span style="{_shade(v / top)}" title="{_number(v)}">'
-            f"{escape(word)}</span>"
-            for word, v in zip(labels, values[example].tolist(), strict=True)
-        )
-        lines += f'<h4>{escape(name)}</h4><p class="words">{spans}</p>'
-    return lines
-
-
-def _bars(comparison: ComparedMethods, example: int) -> str:
-    labels = comparison.labels_of(example)
-    cards = ""
-    for name, values in comparison.values.items():
-        row = values[example]
-        top = _strongest(row)
-        kept = sorted(row.abs().topk(min(_BARS, len(row))).indices.tolist())
-        lines = "".join(
-            f'<tr><th scope="row" title="{escape(labels[i])}">{escape(labels[i])}</th>'
-            f"<td>{bar(float(row[i]) / top)}</td>"
-            f"<td>{_number(float(row[i]))}</td></tr>"
-            for i in kept
-        )
-        more = len(row) - len(kept)
-        cards += (
-            f'<figure class="card"><h4>{escape(name)}</h4><table>{lines}</table>'
-            + (f"<figcaption>{more} weaker ones left out</figcaption>" if more else "")
-            + "</figure>"
-        )
-    return f'<div class="cards wide">{cards}</div>'
-
-
-def _values(comparison: ComparedMethods, example: int) -> str:
-    columns = {n: v[example].tolist() for n, v in comparison.values.items()}
-    if comparison.shapley is not None:
-        columns["exact Shapley value"] = comparison.shapley[example].tolist()
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-    body = "".join(
-        f'<tr><th scope="row">{escape(label)}</th>'
-        + "".join(f"<td>{_number(values[i])}</td>" for values in columns.values())
-        + "</tr>"
-        for i, label in enumerate(comparison.labels_of(example))
-    )
-    return (
-        "<details><summary>All values as a table</summary>"
-        + _scroll(
-            f"Attributions of example {example}",
-            f'<table><thead><tr><th scope="col">player</th>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table>",
-        )
-        + "</details>"
     )
