@@ -2,13 +2,7 @@
 
 from captum_interactions.games.base import Game
 from captum_interactions.games.dropped_tokens import DroppedTokens, drop_tokens
-from captum_interactions.games.evaluation import (
-    StoreEntry,
-    StoreInfo,
-    evaluation,
-    prune_store,
-    store_info,
-)
+from captum_interactions.games.evaluation import evaluation
 from captum_interactions.games.game import ModelGame
 from captum_interactions.games.graphs import GraphForward, graph_model
 from captum_interactions.games.hugging_face import HuggingFaceModel, hf
@@ -29,6 +23,12 @@ from captum_interactions.games.providers import (
     HTTPProvider,
     LocalProvider,
     Provider,
+)
+from captum_interactions.games.store import (
+    StoreEntry,
+    StoreInfo,
+    prune_store,
+    store_info,
 )
 from captum_interactions.games.table_game import TableGame
 from captum_interactions.games.text_game import TextGame, evaluate_together

@@ -7,7 +7,6 @@ import enum
 import functools
 import hashlib
 import io
-import platform
 import sys
 import sysconfig
 import types
@@ -20,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Fingerprints", "digest", "surroundings"]
+__all__ = ["Fingerprints", "digest", "version_of"]
 
 _LIBRARY = sysconfig.get_paths()["stdlib"]
 # What every module carries; how it is called is found elsewhere, and hooks are asked
@@ -46,39 +45,6 @@ def digest(*things: Any) -> str:
     for thing in things:
         walk.value(thing)
     return walk.settings.hexdigest()
-
-
-def surroundings() -> dict[str, str]:
-    """Name what else decides the bits of a value: versions and torch's modes."""
-    versions = {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "captum_interactions": _version(__name__),
-    }
-    modes = [torch.get_float32_matmul_precision(), *_autocasts()]
-    return {
-        "versions": ", ".join(
-            f"{name} {version}" for name, version in versions.items()
-        ),
-        "modes": ", ".join(modes),
-    }
-
-
-def _autocasts() -> list[str]:
-    """Say what is cast on the way; torch asks by device since 2.4."""
-    try:
-        return [
-            f"autocast {kind} {torch.get_autocast_dtype(kind)}"
-            for kind in ("cpu", "cuda")
-            if torch.is_autocast_enabled(kind)
-        ]
-    except (AttributeError, TypeError):
-        found = []
-        if torch.is_autocast_enabled():
-            found.append(f"autocast cuda {torch.get_autocast_gpu_dtype()}")
-        if torch.is_autocast_cpu_enabled():
-            found.append(f"autocast cpu {torch.get_autocast_cpu_dtype()}")
-        return found
 
 
 class Fingerprints:
@@ -322,7 +288,7 @@ class _Walk:
                 self._items(getattr(part, key).values())
 
 
-def _version(module: str) -> str:
+def version_of(module: str) -> str:
     """Return the version of the package that a module belongs to."""
     package = sys.modules.get(module.partition(".")[0])
     return str(getattr(package, "__version__", ""))

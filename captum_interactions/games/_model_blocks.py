@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from captum_interactions._captum import progress_bar
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games._blocks import BlockSource
-from captum_interactions.games._digest import Fingerprints, digest, surroundings
+from captum_interactions.games._digest import Fingerprints, digest
+from captum_interactions.games._surroundings import surroundings
 from captum_interactions.games._values import check_finite, coalition_values
 from captum_interactions.games.batching import fixed_size
 from captum_interactions.games.rows import CodeRows, MaskRows

@@ -8,7 +8,6 @@ was at; a block whose checksum doesn't fit counts as never evaluated.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import struct
@@ -17,17 +16,19 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from captum_interactions._checks import bad_value
 from captum_interactions.games._digest import digest
-
-try:
-    import fcntl
-except ImportError:  # Windows: two writers are not noticed there
-    fcntl = None  # type: ignore[assignment]
+from captum_interactions.games._files import (
+    explained,
+    read_all,
+    take_lock,
+    write_all,
+    written_elsewhere,
+)
 
 __all__ = ["Entry", "Head", "Store"]
 
@@ -135,16 +136,16 @@ class Entry:
     def write(self, index: int, values: np.ndarray) -> None:
         """Keep one block, ``(*lead, coalitions)`` float64."""
         data = np.ascontiguousarray(values, np.float64).tobytes()
-        with _explained(self.path.parent):
-            _write_all(self._descriptor, data, self._place(index))
+        with explained(self.path.parent):
+            write_all(self._descriptor, data, self._place(index))
             checksum = struct.pack("<Q", self._checksum(index, data))
-            _write_all(self._descriptor, checksum, self._offset + 8 * index)
+            write_all(self._descriptor, checksum, self._offset + 8 * index)
 
     def read(self, index: int) -> np.ndarray | None:
         """Return one block, or None if it isn't there or isn't whole."""
         width = min(self.head.block, self.head.total - index * self.head.block)
-        said = _read_all(self._descriptor, 8, self._offset + 8 * index)
-        data = _read_all(self._descriptor, 8 * self._rows * width, self._place(index))
+        said = read_all(self._descriptor, 8, self._offset + 8 * index)
+        data = read_all(self._descriptor, 8 * self._rows * width, self._place(index))
         if len(said) < 8 or struct.unpack("<Q", said)[0] != self._checksum(index, data):
             return None
         return np.frombuffer(data, np.float64).reshape(*self.head.lead, width)
@@ -223,18 +224,18 @@ class Store:
         """Make the file of a new evaluation, and open it for writing."""
         packed = head.packed()
         path = self.folder / head.name
-        with _explained(self.folder):
+        with explained(self.folder):
             descriptor, name = tempfile.mkstemp(dir=self.folder, suffix=".new")
             entry = Entry(path, head, len(packed), descriptor)
             try:
-                _write_all(descriptor, packed, 0)
+                write_all(descriptor, packed, 0)
                 os.ftruncate(descriptor, entry.size())
                 os.chmod(name, 0o644)
-                _lock(descriptor, path)
+                take_lock(descriptor, path)
                 try:
                     os.link(name, path)  # fails if another process was faster
                 except FileExistsError:
-                    _written_elsewhere(path)
+                    written_elsewhere(path)
                 except OSError:  # a file system without links
                     os.replace(name, path)
             except BaseException:
@@ -250,14 +251,14 @@ class Store:
         return self._open(self.folder / name, lock=False)
 
     def _open(self, path: Path, lock: bool = True) -> Entry | None:
-        with _explained(self.folder):
+        with explained(self.folder):
             try:
                 descriptor = os.open(path, os.O_RDWR)
             except FileNotFoundError:
                 return None
             try:
                 if lock:
-                    _lock(descriptor, path)
+                    take_lock(descriptor, path)
                 read = read_head(path)
                 if read is None:  # not even its head can be read: begin again
                     path.unlink()
@@ -308,65 +309,3 @@ def entries(folder: Path, name: str = f"*{SUFFIX}") -> Iterator[Entry]:
                 yield entry
             finally:
                 entry.close()
-
-
-def is_being_written(path: Path) -> bool:
-    """Whether a process holds the right to write a file."""
-    if fcntl is None:
-        return False
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def _lock(descriptor: int, path: Path) -> None:
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        _written_elsewhere(path)
-    except OSError:  # a file system without locks
-        return
-
-
-def _written_elsewhere(path: Path) -> NoReturn:
-    raise RuntimeError(
-        f"another process is writing this evaluation to the store {str(path.parent)!r} "
-        f"(file {path.name}); wait for it, or name another store"
-    )
-
-
-def _write_all(descriptor: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written
-
-
-def _read_all(descriptor: int, length: int, offset: int) -> bytes:
-    parts = []
-    while length and (part := os.pread(descriptor, length, offset)):
-        parts.append(part)
-        length, offset = length - len(part), offset + len(part)
-    return b"".join(parts)
-
-
-@contextlib.contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    """Say what a full disk means for the work that was done."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise OSError(
-                error.errno,
-                f"there is no room left for the store {str(folder)!r}; what was "
-                "written before is kept: make room and call again to go on",
-            ) from error
-        raise
