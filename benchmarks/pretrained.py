@@ -164,9 +164,8 @@ def sentiment(folder, examples=4000, seed=0):
     The head is a logistic regression on sentence embeddings of ``examples`` training
     sentences.
     """
+    from sentiment import read
     from sklearn.linear_model import LogisticRegression
-
-    from benchmarks.sentiment import read
 
     tokenizer, encoder = minilm()
 
