@@ -376,7 +376,7 @@ def test_sweep_is_the_iteration_written_out(n, dtype, random_table):
         u = torch.maximum(torch.minimum(expected, limit), -limit)
         x = scaling.project(expected - 2 * u) + shift
         ahead = 2 * (x + u) - expected
-        share = ((age + step) / (age + step + 1)).view(2, 1, 1).double()
+        share = ((age + step).double() / (age + step + 1)).view(2, 1, 1)
         expected = anchor + share * (ahead - anchor)
     tolerance = 1e-12 if dtype == torch.float64 else 1e-4
     assert (found - expected).abs().max() < tolerance * expected.abs().max()
