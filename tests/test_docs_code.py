@@ -83,6 +83,11 @@ class Either(nn.Module):
 model = Either(model).eval()
 """
 )
+_PROMPTS = """
+from tests.language_models import language_model
+from tests.language_models import tokenizer as make_tokenizer
+model, tokenizer = language_model("gpt2"), make_tokenizer()
+"""
 GIVEN = {
     "and_or.md": _TABLE,
     "comparison.md": _images(4, 4, 2, 2),
@@ -90,6 +95,7 @@ GIVEN = {
     "losses_and_attacks.md": _images(4, 4, 2, 2),
     "multi_order.md": _images(3, 4, 3, 4),  # tenths of n − 2 are orders
     "trees.md": _TOKENS,
+    "howto/prompts.md": _PROMPTS,
 }
 # Fragments, each about the result of its own section; docs/pictures.py draws them.
 FRAGMENTS = {"pictures.md"}
