@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from captum_interactions.estimators._explicit_terms import ExplicitTerms, no_terms
 from captum_interactions.estimators._kernel_prior import (
     LARGEST_RELEVANCE,
     LEVEL,
-    ExplicitTerms,
     KernelPrior,
-    no_terms,
     product_blocks,
     size_blocks,
 )
@@ -90,7 +89,7 @@ class Evidence:
         self._products = self.signs @ self.signs.mT
         self._sizes = size_blocks(self.signs, self.signs)
         self._features = self.terms.features(self.signs)
-        self._is_even = self.terms.degrees() % 2 == 0
+        self._is_even = self.terms.is_even()
         n_groups = int(self.groups.max()) + 1 if len(self.groups) else 0
         places = torch.arange(n_groups, device=self.groups.device)
         self._members = (self.groups[:, None] == places).to(self.even)
@@ -215,7 +214,7 @@ def fit_priors(
         signs: One coalition of each pair as ±1, ``(h, n)``.
         even: Half sums of the values of each pair, standardised, ``(rows, h)``.
         odd: Half differences, ``(rows, h)``.
-        terms: Explicit Walsh terms, with variances up to a factor.
+        terms: Explicit terms, with variances up to a factor.
         groups: Which terms share a factor, ``(T,)``; each factor is fitted too.
         start: Where to start; None for the middle of what networks need.
         generator: Source of randomness for the pairs used when there are many.
@@ -227,7 +226,7 @@ def fit_priors(
     if terms is None:
         terms = no_terms(count, n, even)
     if groups is None:
-        groups = torch.zeros(len(terms.players), dtype=torch.long, device=signs.device)
+        groups = torch.zeros(len(terms), dtype=torch.long, device=signs.device)
     most = min(max(_FIT_PAIRS, _PAIRS_PER_PLAYER * n), _MOST_FIT_PAIRS)
     device = generator.device if generator is not None else None
     order = torch.randperm(len(signs), generator=generator, device=device)

@@ -53,12 +53,12 @@ def _values(
         return value, None
     alone = torch.atanh(prior.relevance[0]).sum()
     complement = size_kernel(signs.sum(-1), n)  # sizes s and n − s differ by 2s − n
-    is_even = (prior.terms.degrees() % 2 == 0).to(value)
-    spread = prior.terms.variance[0]
+    is_even = prior.terms.is_even().to(value)
+    spread = prior.terms.features(signs) ** 2 * prior.terms.variance
     before = (1 + torch.exp(-2 * alone)) / 2 + half + LEVEL
-    before_even = before + (spread * is_even).sum() + prior.size * (1 + complement) / 2
+    before_even = before + spread @ is_even + prior.size * (1 + complement) / 2
     before = (1 - torch.exp(-2 * alone)) / 2 + half + prior.slope
-    before_odd = before + (spread * (1 - is_even)).sum()
+    before_odd = before + spread @ (1 - is_even)
     before_odd = before_odd + prior.size * (1 - complement) / 2
     return value, posterior.error((before_even, before_odd), even, odd)
 
@@ -105,21 +105,10 @@ def _and_vectors(posterior: KernelPosterior, held: Tensor, signs: Tensor) -> Ten
     parity = 1 - 2 * ((sizes[:, None] - evaluated) % 2)
     out += prior.nugget * parity * (outside == 0)
     terms = prior.terms
-    if len(terms.players):
-        out += (
-            _and_of_terms(held, terms.players)
-            * terms.variance
-            @ (terms.features(signs).mT)
-        )
+    if len(terms):
+        weighted = terms.and_interactions(held) * terms.variance
+        out += weighted @ terms.features(signs).mT
     return out
-
-
-def _and_of_terms(held: Tensor, terms: Tensor) -> Tensor:
-    """AND interaction of A in Π_{i∈B} χ_i: 2^a (−1)^(b−a) if A ⊆ B, ``(K, T)``."""
-    inside = terms.to(held)
-    sizes = held.sum(-1, keepdim=True)
-    contained = held @ inside.mT == sizes
-    return contained * 2.0**sizes * (1 - 2 * ((inside.sum(-1) - sizes) % 2))
 
 
 def _and_variances(posterior: KernelPosterior, held: Tensor) -> tuple[Tensor, Tensor]:
@@ -135,9 +124,9 @@ def _and_variances(posterior: KernelPosterior, held: Tensor) -> tuple[Tensor, Te
     places = torch.arange(n + 1).to(held)
     gram = size_kernel(places[:, None] - places, n)
     weights = _binomials(sizes, n)
-    spread = prior.terms.variance[0] * _and_of_terms(held, prior.terms.players) ** 2
-    odd_terms = (prior.terms.degrees() % 2).to(held)
-    for sign, share in ((1, 1 - odd_terms), (-1, odd_terms)):
+    spread = prior.terms.variance[0] * prior.terms.and_interactions(held) ** 2
+    even_terms = prior.terms.is_even().to(held)
+    for sign, share in ((1, even_terms), (-1, 1 - even_terms)):
         half = (weights + sign * weights.flip(-1)) / 2
         part = (same + sign * turned + chances + sign * full) / 2
         part = part + prior.size * ((half @ gram) * half).sum(-1)

@@ -24,10 +24,10 @@ from math import log
 import torch
 from torch import Tensor
 
+from captum_interactions.estimators._explicit_terms import ExplicitTerms
+
 __all__ = [
     "KernelPrior",
-    "ExplicitTerms",
-    "no_terms",
     "product_blocks",
     "size_kernel",
     "size_blocks",
@@ -48,39 +48,6 @@ _STRIP = 1 << 18
 
 
 @dataclass(frozen=True)
-class ExplicitTerms:
-    """Walsh terms Π_{i∈A} χ_i with variances of their own.
-
-    Attributes:
-        players: A of each term, ``(T, n)`` bool.
-        variance: Prior variances τ_A in units of σ², ``(rows, T)``.
-    """
-
-    players: Tensor
-    variance: Tensor
-
-    def degrees(self) -> Tensor:
-        """|A|, ``(T,)``."""
-        return self.players.sum(-1)
-
-    def features(self, signs: Tensor) -> Tensor:
-        """Π_{i∈A} χ_i of coalitions ``(C, n)`` of ±1, ``(C, T)``."""
-        negative = (signs < 0).to(signs.dtype) @ self.players.to(signs.dtype).mT
-        return 1 - 2 * (negative % 2)
-
-    def row(self, index: int) -> ExplicitTerms:
-        """Those of one row that have a variance."""
-        held = self.variance[index] > 0
-        return ExplicitTerms(self.players[held], self.variance[index : index + 1, held])
-
-
-def no_terms(rows: int, n: int, like: Tensor) -> ExplicitTerms:
-    """No explicit terms."""
-    players = torch.zeros(0, n, dtype=torch.bool, device=like.device)
-    return ExplicitTerms(players, like.new_zeros(rows, 0))
-
-
-@dataclass(frozen=True)
 class KernelPrior:
     """Hyper-parameters of several games, in units of each one's variance σ².
 
@@ -89,7 +56,7 @@ class KernelPrior:
         slope: Extra variance of the additive part, ``(rows,)``.
         size: Variance of a smooth function of |S|, ``(rows,)``.
         nugget: Variance of each value on its own, ``(rows,)``.
-        terms: Walsh terms with variances of their own.
+        terms: Terms with variances of their own.
     """
 
     relevance: Tensor
@@ -133,9 +100,9 @@ class KernelPrior:
         odd += size * size_odd
         slope = self.slope[:, None, None] / left.shape[-1]
         odd += (slope * left) @ right.mT
-        if len(self.terms.players):
+        if len(self.terms):
             ours, theirs = self.terms.features(left), self.terms.features(right)
-            is_even = self.terms.degrees() % 2 == 0
+            is_even = self.terms.is_even()
             for block, held in ((even, is_even), (odd, ~is_even)):
                 weighted = ours[:, held] * self.terms.variance[:, None, held]
                 block += weighted @ theirs[:, held].mT

@@ -10,6 +10,7 @@ explicit terms and the nugget each add what their own covariance says.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import log
 
@@ -156,21 +157,12 @@ class _Reading:
         slope = slope * self.mixture.sizes.sum()
         terms = self.posterior.prior.terms
         features = terms.features(signs) * terms.variance
-        by_degree = self._term_moments()
-        return (
-            out + slope * signs + (features * by_degree) @ terms.players.to(signs)
-        ).mT
+        weights = self._of_terms()
+        return (out + slope * signs + (features * weights) @ terms.players.to(signs)).mT
 
-    def _term_moments(self) -> Tensor:
-        """The index of Π_{i∈A} χ_i for players of A, ``(T,)``."""
-        degrees = self.posterior.prior.terms.degrees()
-        found = [
-            2.0**self.degree * self.mixture.moment(d - self.degree)
-            if d >= self.degree
-            else 0.0
-            for d in degrees.tolist()
-        ]
-        return self.rho.new_tensor(found)
+    def _of_terms(self) -> Tensor:
+        """The index of players of A in each explicit term, ``(T,)``."""
+        return self.posterior.prior.terms.index(self.mixture, self.degree)
 
     def finish(
         self, sides: list[Tensor], prior: tuple[Tensor, Tensor], errors: bool
@@ -200,7 +192,8 @@ class _Reading:
         even, odd = self._split(found[0], found[1], -1)
         slope = 4 * self.posterior.prior.slope / len(self.rho)
         odd = odd + slope * self.mixture.sizes.sum() ** 2
-        return self._other_variances(even, odd, self.posterior.prior.terms.players.mT)
+        members = self.posterior.prior.terms.players.to(self.rho)
+        return self._other_variances(even, odd, lambda spread: spread @ members)
 
     # Pairs ---------------------------------------------------------------------------
 
@@ -224,9 +217,9 @@ class _Reading:
 
     def _add_terms(self, out: Tensor, side: _Side) -> None:
         terms = self.posterior.prior.terms
-        if len(terms.players):
+        if len(terms):
             features = terms.features(side.signs) * terms.variance
-            beta = (side.weights @ features) * self._term_moments()
+            beta = (side.weights @ features) * self._of_terms()
             players = terms.players.to(out)
             out += players.mT @ (beta[:, None] * players)
 
@@ -262,9 +255,10 @@ class _Reading:
             inverse = scale / products  # (L, n)
             found.append((inverse.mT @ (mass[:, None] * inverse)).real)
         even, odd = self._split(found[0], found[1], 1)
-        players = self.posterior.prior.terms.players.mT.to(self.rho)
-        pairs = players[:, None] * players  # (n, n, T)
-        return self._other_variances(even, odd, pairs)
+        members = self.posterior.prior.terms.players.to(self.rho)
+        return self._other_variances(
+            even, odd, lambda spread: members.mT @ (spread[:, None] * members)
+        )
 
     # Prior variances -----------------------------------------------------------------
 
@@ -293,9 +287,9 @@ class _Reading:
         return (same + sign * turned) / 2, (same - sign * turned) / 2
 
     def _other_variances(
-        self, even: Tensor, odd: Tensor, terms: Tensor
+        self, even: Tensor, odd: Tensor, shared: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """Add size term, nugget and explicit terms (who is in which: ``(…, T)``)."""
+        """Add size term, nugget and explicit terms (summed over those they share)."""
         weights = self._differences()
         gram = self.size * self._size_gram()
         for turned, part in ((1, even), (-1, odd)):
@@ -309,11 +303,11 @@ class _Reading:
         even += self.nugget * (square + cross) / 2
         odd += self.nugget * (square - cross) / 2
         found = self.posterior.prior.terms
-        if len(found.players):
-            spread = found.variance[0] * self._term_moments() ** 2
-            is_even = (found.degrees() % 2 == 0).to(spread)
-            even += terms.to(spread) @ (spread * is_even)
-            odd += terms.to(spread) @ (spread * (1 - is_even))
+        if len(found):
+            spread = found.variance[0] * self._of_terms() ** 2
+            is_even = found.is_even().to(spread)
+            even += shared(spread * is_even)
+            odd += shared(spread * (1 - is_even))
         return even, odd
 
 
@@ -354,7 +348,7 @@ class _PairVectors:
         terms = reading.posterior.prior.terms
         held = terms.players[:, i]
         if held.any():
-            weight = terms.variance[0] * reading._term_moments()
+            weight = terms.variance[0] * reading._of_terms()
             features = terms.features(side.signs)[:, held] * weight[held]
             out += terms.players[held][:, i + 1 :].to(out).mT @ features.mT
         return out

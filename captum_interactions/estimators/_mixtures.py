@@ -55,9 +55,13 @@ class Mixture:
         """Number of players that contexts are drawn from."""
         return len(self.sizes) - 1
 
+    def mean(self, values: Tensor) -> float:
+        """Mean of a product over players, from its value at each node."""
+        return float((self.log_weights.exp() * values).sum().real)
+
     def moment(self, degree: int) -> float:
         """Mean of a product of ``degree`` signs of different players."""
-        return float((self.log_weights.exp() * self.nodes**degree).sum().real)
+        return self.mean(self.nodes**degree)
 
     @property
     def symmetric(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
-from math import comb, exp
+from math import comb, exp, prod
 
 import pytest
 import torch
@@ -17,7 +17,8 @@ from captum_interactions.estimators import _kernel_points as points
 from captum_interactions.estimators import _kernel_posterior as posteriors
 from captum_interactions.estimators import _kernel_readings as readings
 from captum_interactions.estimators import _mixtures as mixtures
-from captum_interactions.estimators._kernel_prior import ExplicitTerms, KernelPrior
+from captum_interactions.estimators._explicit_terms import ExplicitTerms
+from captum_interactions.estimators._kernel_prior import KernelPrior
 from captum_interactions.estimators._lbfgs import minimize
 from captum_interactions.estimators.kernel import kernel_plan
 from captum_interactions.estimators.kernel_plan import (
@@ -52,9 +53,16 @@ def covariance(prior, n, s, t):
     out += float(prior.slope) / n * signs + 100.0
     out += float(prior.size) * exp(-0.5 * (sizes / (0.15 * n)) ** 2)
     for term, players in enumerate(prior.terms.players.tolist()):
+        kind = int(prior.terms.kind[term])
         both = float(prior.terms.variance[0, term])
-        for i in range(n):
-            both *= sign(s, i) * sign(t, i) if players[i] else 1.0
+        for coalition in (s, t):
+            chi = [sign(coalition, i) for i in range(n) if players[i]]
+            half = {1: 0.5, 2: -0.5}.get(kind, 0.0)
+            both *= (
+                prod(chi)
+                if kind == 0
+                else 0.5 * (min(chi) == 1) + half * (max(chi) == -1)
+            )
         out += both
     return out + float(prior.nugget) * (s == t)
 
@@ -65,15 +73,17 @@ class Dense:
     def __init__(self, n, pairs, seed):
         generator = seeded(seed)
         self.n = n
-        players = uniform(generator, 3, n) < 0.5
+        players = uniform(generator, 6, n) < 0.6
+        some = players.any(-1)
         self.prior = KernelPrior(
             0.05 + 0.7 * uniform(generator, 1, n),
             uniform(generator, 1),
             uniform(generator, 1),
             0.05 + uniform(generator, 1),
             ExplicitTerms(
-                players[players.any(-1)],
-                uniform(generator, 1, int(players.any(-1).sum())),
+                players[some],
+                torch.tensor([0, 1, 2, 0, 1, 2])[some],
+                uniform(generator, 1, int(some.sum())),
             ),
         )
         every = range(1 << n)
@@ -124,8 +134,8 @@ def upper(found):
     return [part[i, j] for part in found]
 
 
-games = given(st.integers(2, 5), st.integers(1, 7), st.integers(0, 1000))
-few = settings(max_examples=12, deadline=None)
+games = given(st.integers(2, 4), st.integers(1, 7), st.integers(0, 1000))
+few = settings(max_examples=8, deadline=None)
 
 
 class TestPosterior:
@@ -293,7 +303,8 @@ class TestFit:
             2, 3, len(signs), generator=generator, dtype=torch.float64
         )
         players = uniform(generator, 5, n) < 0.4
-        terms = ExplicitTerms(players, uniform(generator, 3, 5))
+        kinds = torch.tensor([0, 1, 2, 0, 0])
+        terms = ExplicitTerms(players, kinds, uniform(generator, 3, 5))
         return signs, even, odd, terms, torch.tensor([0, 1, 0, 1, 1])
 
     def test_gradient(self):
