@@ -10,8 +10,8 @@ from torch import Tensor
 from captum_interactions.attr.base import (
     AbstractInteractionAttribution,
     attribution_of,
-    estimate_of,
     info_of,
+    table_of,
 )
 from captum_interactions.games import Game
 from captum_interactions.results import AndInteractionResult
@@ -110,5 +110,5 @@ class AndInteraction(AbstractInteractionAttribution):
             >>> AndInteraction.read(TableGame(torch.tensor([0.0, 1, 2, 5]))).top_k(1)
             [[{1} +2]]
         """
-        found = estimate_of(game, n_samples, generator=generator)
+        found = table_of(game, n_samples, generator=generator)
         return AndInteractionResult(info_of(game, found.v_empty, found.v_full), found)

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from captum_interactions._captum import PerturbationAttribution, log_usage
-from captum_interactions._checks import check_positive_int
+from captum_interactions._checks import bad_value, check_positive_int
 from captum_interactions.estimators import (
+    MAX_TABLE_PLAYERS,
     Estimate,
     Evaluations,
     TableEstimate,
@@ -27,6 +28,7 @@ __all__ = [
     "AbstractInteractionAttribution",
     "attribution_of",
     "estimate_of",
+    "table_of",
     "info_of",
     "counted",
     "run",
@@ -165,6 +167,30 @@ def estimate_of(
     check_positive_int("n_samples", n_samples, "None evaluates all coalitions")
     plan = table_plan(game.n_players, n_samples, unbiased=unbiased, generator=generator)
     return run(plan, game, n_samples)
+
+
+def table_of(
+    game: Game,
+    n_samples: int | None,
+    *,
+    generator: torch.Generator | None = None,
+) -> Estimate:
+    """As :func:`estimate_of`, for what is read from all 2^n values.
+
+    Raises:
+        ValueError: As :func:`estimate_of`; if there are more players than a completed
+            table can have.
+    """
+    if n_samples is not None and game.n_players > MAX_TABLE_PLAYERS:
+        bad_value(
+            "n_samples",
+            f"None, or used with at most {MAX_TABLE_PLAYERS} players here",
+            f"{game.n_players} players",
+            "pass a coarser `feature_mask`; `ShapleyInteraction` and "
+            "`MultiOrderInteraction` take a budget for any number of players, and "
+            "`estimators.kernel_plan` has AND interactions of named coalitions",
+        )
+    return estimate_of(game, n_samples, generator=generator)
 
 
 def run(plan: Plan[T], game: Game, budget: int) -> T:

@@ -88,7 +88,7 @@ class MultiOrderInteraction(AbstractInteractionAttribution):
             sampling: With ``n_samples``: ``"reuse"`` lets every value serve all pairs,
                 ``"paired"`` draws contexts for each pair and order, as the papers do
                 (and as D^(m) needs), ``"auto"`` picks by a pilot. Beyond 20 players
-                only ``"paired"`` is possible.
+                ``"auto"`` reuses for all pairs and draws for chosen ones.
             unbiased: Give up the smallest error for an estimate that is right on
                 average.
             generator: Source of randomness; None starts one from the global seed.

@@ -63,7 +63,7 @@ class ShapleyInteraction(AbstractInteractionAttribution):
             target: Which output is explained.
             additional_forward_args: Further arguments of the forward function.
             feature_mask: Which input elements form a player.
-            n_samples: Coalitions to evaluate per example, with at most 20 players: the
+            n_samples: Coalitions to evaluate per example, of any number of players: the
                 other values are estimated (see
                 :func:`~captum_interactions.estimators.table_plan`), and standard
                 errors are reported. None evaluates all 2^n.
@@ -78,8 +78,8 @@ class ShapleyInteraction(AbstractInteractionAttribution):
         Raises:
             TypeError: As :class:`~captum_interactions.games.ModelGame`.
             ValueError: As :class:`~captum_interactions.games.ModelGame`; beyond 24
-                players in particular. If ``n_samples`` is too small, or there are more
-                than 20 players to sample.
+                players in particular, without ``n_samples``. If ``n_samples`` is too
+                small.
         """
         game = self._game(
             inputs,

@@ -11,8 +11,8 @@ from captum_interactions._checks import check_positive_int
 from captum_interactions.attr.base import (
     AbstractInteractionAttribution,
     attribution_of,
-    estimate_of,
     info_of,
+    table_of,
 )
 from captum_interactions.games import Game
 from captum_interactions.results import ShapleyTaylorInteractionResult
@@ -117,6 +117,6 @@ class ShapleyTaylorInteraction(AbstractInteractionAttribution):
             [[{1} +3, {0} +2]]
         """
         check_positive_int("max_size", max_size, "2 gives single players and pairs")
-        found = estimate_of(game, n_samples, generator=generator)
+        found = table_of(game, n_samples, generator=generator)
         info = info_of(game, found.v_empty, found.v_full)
         return ShapleyTaylorInteractionResult(info, found, max_size)

@@ -10,6 +10,7 @@ from captum_interactions.estimators._stratified import (
 )
 from captum_interactions.estimators.driver import Evaluations, evaluate
 from captum_interactions.estimators.estimate import Estimate, Reading
+from captum_interactions.estimators.kernel import KernelEstimate, kernel_plan
 from captum_interactions.estimators.paired import PairedEstimate, pair_plan
 from captum_interactions.estimators.plans import order_plan, table_plan
 from captum_interactions.estimators.sparse import SparseEstimate
@@ -21,6 +22,8 @@ __all__ = [
     "TableEstimate",
     "SparseEstimate",
     "PairedEstimate",
+    "KernelEstimate",
+    "kernel_plan",
     "evaluate",
     "Evaluations",
     "table_plan",

@@ -167,7 +167,9 @@ def search_and(posterior: KernelPosterior, largest: int, beam: int) -> Tensor:
             found.append(held[places // n] | players)
         held = torch.cat(found).unique(dim=0)
         kept.append(held)
-    every = torch.cat(kept)
+    terms = posterior.prior.terms
+    fits = (terms.degrees() <= largest) & (terms.degrees() > 0)
+    every = torch.cat([*kept, terms.players[fits]]).unique(dim=0)
     value, _ = read_and(posterior, every, errors=False)
     return every[value.abs().argsort(descending=True)]
 

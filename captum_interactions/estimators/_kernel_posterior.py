@@ -15,13 +15,15 @@ from torch import Tensor
 
 from captum_interactions.estimators._kernel_prior import KernelPrior
 
-__all__ = ["KernelPosterior", "solve"]
+__all__ = ["KernelPosterior", "factor_of", "solve"]
 
 # Pairs of coalitions that are left out in turn to measure σ and R²: their mean square
 # is known to a few percent, and more would cost as much as the factors themselves.
 _LEFT_OUT = 512
 # Factors start at the fitted nugget and take ten times more until they are finite.
 _NUGGET_TRIES = 12
+# Of the mean diagonal: a few units in the last place of float64, times the rows.
+_JITTER = 1e-13
 # Relative rounding of a variance that should be zero.
 _ROUNDING = 1e-11
 
@@ -103,7 +105,7 @@ def solve(
     factors, weights, deviations, residuals = [], [], [], []
     likelihood = even.new_zeros(())
     for block, values in zip(blocks, (even, odd), strict=True):
-        factor = _factor(block[0], prior.nugget / 2)
+        factor = factor_of(block[0], prior.nugget / 2)
         weight = torch.cholesky_solve(values[:, None], factor)[:, 0]
         likelihood = likelihood + (values * weight).sum().clamp(min=0) / (2 * len(even))
         precision = _precision_diagonal(factor, chosen)
@@ -124,7 +126,10 @@ def solve(
     )
 
 
-def _factor(block: Tensor, nugget: Tensor) -> Tensor:
+def factor_of(block: Tensor, nugget: Tensor) -> Tensor:
+    """Lower Cholesky factor of a covariance and a nugget, as small as will do."""
+    # Terms that explain everything have variances far above a nugget near zero.
+    nugget = torch.maximum(nugget, _JITTER * block.diagonal().mean())
     block.diagonal().add_(nugget)
     for _ in range(_NUGGET_TRIES):
         factor, info = torch.linalg.cholesky_ex(block)

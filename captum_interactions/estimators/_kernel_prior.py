@@ -28,6 +28,7 @@ from captum_interactions.estimators._explicit_terms import ExplicitTerms
 
 __all__ = [
     "KernelPrior",
+    "joined_priors",
     "product_blocks",
     "size_kernel",
     "size_blocks",
@@ -106,6 +107,26 @@ class KernelPrior:
             for block, held in ((even, is_even), (odd, ~is_even)):
                 weighted = ours[:, held] * self.terms.variance[:, None, held]
                 block += weighted @ theirs[:, held].mT
+
+
+def joined_priors(rows: list[KernelPrior]) -> KernelPrior:
+    """Priors of single games as one; a term that a game lacks has variance 0 there."""
+    count = len(rows)
+    total = sum(len(row.terms) for row in rows)
+    variance = rows[0].relevance.new_zeros(count, total)
+    start = 0
+    for place, row in enumerate(rows):
+        stop = start + len(row.terms)
+        variance[place, start:stop] = row.terms.variance[0]
+        start = stop
+    terms = ExplicitTerms(
+        torch.cat([row.terms.players for row in rows]),
+        torch.cat([row.terms.kind for row in rows]),
+        variance,
+    )
+    parts = zip(*((r.relevance, r.slope, r.size, r.nugget) for r in rows), strict=True)
+    relevance, slope, size, nugget = (torch.cat(part) for part in parts)
+    return KernelPrior(relevance, slope, size, nugget, terms)
 
 
 def product_blocks(

@@ -23,6 +23,7 @@ __all__ = [
     "Mixture",
     "density_mixture",
     "order_mixture",
+    "joined_orders",
     "row_sum_mixture",
     "log_choose",
 ]
@@ -142,6 +143,19 @@ def order_mixture(others: int, order: int, like: Tensor) -> Mixture:
         logs.to(like.device, dtype),
         sizes.to(like),
     )
+
+
+def joined_orders(
+    others: int, orders: list[int], factors: list[float], like: Tensor
+) -> Mixture:
+    """A weighted sum of contexts of several sizes; the factors may have any sign."""
+    parts = [order_mixture(others, m, like) for m in orders]
+    sizes = torch.stack([f * p.sizes for f, p in zip(factors, parts, strict=True)])
+    logs = [
+        p.log_weights + torch.tensor(complex(f), dtype=p.nodes.dtype).log()
+        for f, p in zip(factors, parts, strict=True)
+    ]
+    return Mixture(torch.cat([p.nodes for p in parts]), torch.cat(logs), sizes.sum(0))
 
 
 def row_sum_mixture(others: int, density: str, like: Tensor) -> Mixture:

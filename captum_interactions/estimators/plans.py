@@ -23,6 +23,7 @@ from captum_interactions.estimators._stratified import (
     stratified_codes,
 )
 from captum_interactions.estimators.driver import Plan
+from captum_interactions.estimators.kernel import KernelEstimate, kernel_plan
 from captum_interactions.estimators.paired import (
     PairedEstimate,
     pair_plan,
@@ -51,15 +52,17 @@ def table_plan(
     *,
     unbiased: bool = False,
     generator: torch.Generator | None = None,
-) -> Plan[TableEstimate]:
-    """Evaluate ``budget`` coalitions and complete the table of all 2^n values.
+) -> Plan[TableEstimate | KernelEstimate]:
+    """Evaluate ``budget`` coalitions and estimate all that hangs on v.
 
-    By default the posterior mean under a Gaussian-process prior over games: the
-    smallest error we know how to get, at the price of a bias toward smooth games. Its
-    standard errors come from draws of the posterior.
+    Up to 20 players the table of all 2^n values is completed; beyond,
+    :func:`~captum_interactions.estimators.kernel_plan` reads closed forms. By default
+    the posterior mean under a Gaussian-process prior over games: the smallest error we
+    know how to get, at the price of a bias toward smooth games. Its standard errors
+    come from the posterior.
 
     Args:
-        n: Number of players, at most 20.
+        n: Number of players.
         budget: Coalitions to evaluate; 2^n of them make the estimate exact.
         unbiased: Correct the completion so that every entry, and every linear index, is
             right on average over the draw of the coalitions, whatever the game.
@@ -78,15 +81,16 @@ def table_plan(
         >>> evaluate(plan, sizes).v_full.item()
         5.0
     """
-    if n > MAX_TABLE_PLAYERS:
-        bad_value(
-            "n_samples",
-            f"None, or used with at most {MAX_TABLE_PLAYERS} players here",
-            f"{n} players",
-            "pass a coarser `feature_mask`; single pairs of more players can be "
-            "sampled by `MultiOrderInteraction.interactions(pairs=…)`",
-        )
     generator = own_generator(generator)
+    if n > MAX_TABLE_PLAYERS:
+        if unbiased:
+            bad_value(
+                "unbiased",
+                f"False with more than {MAX_TABLE_PLAYERS} players",
+                True,
+                "pass `sampling='paired'` for chosen pairs: it is right on average",
+            )
+        return (yield from kernel_plan(n, budget, generator=generator))
     codes = stratified_codes(n, budget, generator)
     values = yield codes_to_masks(codes, n)
     return complete_table(codes, values, n, unbiased=unbiased, generator=generator)
@@ -101,7 +105,7 @@ def order_plan(
     sampling: Sampling = "auto",
     unbiased: bool = False,
     generator: torch.Generator | None = None,
-) -> Plan[TableEstimate | PairedEstimate]:
+) -> Plan[TableEstimate | KernelEstimate | PairedEstimate]:
     """Spend a budget on multi-order interactions in the better of two ways.
 
     Args:
@@ -112,7 +116,7 @@ def order_plan(
         sampling: ``"reuse"`` completes the table, ``"paired"`` draws contexts for each
             pair, ``"auto"`` takes what promises the smaller error: reuse for all
             pairs, and by a pilot if only few pairs and orders are wanted; beyond 20
-            players only ``"paired"`` is possible.
+            players ``"reuse"`` reads closed forms, and chosen pairs are sampled.
         unbiased: See :func:`table_plan`; paired sampling always is.
         generator: Source of randomness; None starts one from the global seed.
 

@@ -275,15 +275,24 @@ class TestBadInput:
             MultiOrderInteraction(Mlp()).attribute(double(1, 4), orders=["low"])
 
     def test_reuse_beyond_twenty_players(self):
-        with pytest.raises(ValueError, match="at most 20 players here, got 21 players"):
-            MultiOrderInteraction(Mlp(21)).interactions(
-                double(1, 21), target=0, n_samples=500, sampling="reuse"
-            )
-        with pytest.raises(ValueError, match="at most 20 players here, got 21 players"):
-            MultiOrderInteraction(Mlp(21)).attribute(
-                double(1, 21), target=0, n_samples=500
-            )
-        with pytest.raises(ValueError, match="at most 20 players here, got 21 players"):
-            ShapleyInteraction(Mlp(21)).attribute(
-                double(1, 21), target=0, n_samples=500
-            )
+        method, x = MultiOrderInteraction(Mlp(21)), double(1, 21)
+        found = method.interactions(
+            x,
+            target=0,
+            orders=[0, 19],
+            n_samples=300,
+            sampling="reuse",
+            generator=torch.Generator().manual_seed(0),
+        )
+        assert found.n_evaluations == 300
+        kept = torch.zeros(4, 21, dtype=torch.bool)
+        kept[:2, 0] = kept[::2, 1] = True
+        both, first, second, neither = Mlp(21)(torch.where(kept, x, 0.0))[:, 0]
+        # Three of the four values of order 0 are known.
+        away = found.values[0, 0, 0, 1] - (both - first - second + neither)
+        assert float(away.abs()) < 4 * float(found.std_error[0, 0, 0, 1]) + 1e-6
+        everything = method.attribute(x, target=0, n_samples=300)
+        whole = Mlp(21)(x)[0, 0] - Mlp(21)(0 * x)[0, 0]
+        assert float(everything.sum()) == pytest.approx(float(whole), abs=1e-6)
+        with pytest.raises(ValueError, match="`unbiased` must be False with more than"):
+            method.attribute(x, target=0, n_samples=300, unbiased=True)

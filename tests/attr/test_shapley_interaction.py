@@ -51,3 +51,23 @@ def test_one_player_has_no_pairs():
     assert result.top_k() == [[]]
     assert result.values.shape == (1, 1, 1)
     assert "1 players" in repr(result)
+
+
+def test_thirty_players_within_a_budget():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 30, generator=generator)
+
+    def model(z):
+        return z[:, 0] * z[:, 1] + z[:, 2] + z[:, 3] * z[:, 4] * z[:, 5]
+
+    found = ShapleyInteraction(model).interactions(
+        x, n_samples=600, generator=generator
+    )
+    assert found.n_evaluations == 600
+    torch.testing.assert_close(
+        found.values[:, 0, 1], x[:, 0] * x[:, 1], atol=1e-3, rtol=0
+    )
+    torch.testing.assert_close(
+        found.values[:, 3, 4], x[:, 3:6].prod(-1) / 2, atol=1e-3, rtol=0
+    )
+    torch.testing.assert_close(found.shapley_values().sum(-1), model(x))

@@ -17,6 +17,7 @@ from captum_interactions.estimators import _kernel_points as points
 from captum_interactions.estimators import _kernel_posterior as posteriors
 from captum_interactions.estimators import _kernel_readings as readings
 from captum_interactions.estimators import _mixtures as mixtures
+from captum_interactions.estimators import evaluate
 from captum_interactions.estimators._explicit_terms import ExplicitTerms
 from captum_interactions.estimators._kernel_prior import KernelPrior
 from captum_interactions.estimators._lbfgs import minimize
@@ -26,6 +27,7 @@ from captum_interactions.estimators.kernel_plan import (
     smallest_pair_budget,
 )
 from tests import reference
+from tests.contracts.estimate import EstimateContract
 
 LIKE = torch.zeros((), dtype=torch.float64)
 
@@ -396,12 +398,7 @@ class TestPlan:
 
 
 def estimate(game, n, budget, seed=0):
-    plan = kernel_plan(n, budget, generator=seeded(seed))
-    try:
-        plan.send(game(next(plan)))
-    except StopIteration as stop:
-        return stop.value
-    raise AssertionError("the plan has one round")
+    return evaluate(kernel_plan(n, budget, generator=seeded(seed)), game)
 
 
 def planted(masks):
@@ -502,3 +499,31 @@ class TestEstimate:
         if n > 1:
             expected = reference.shapley_interaction(game, {0, 1}, n)
             assert float(pairs[0, 1]) == pytest.approx(expected)
+
+    def test_sparse_game_is_found_exactly(self):
+        # 15 ANDs of two to four of thirty players, from 600 of 10^9 coalitions.
+        generator = seeded(0)
+        sets = [
+            torch.randperm(30, generator=generator)[: 2 + k % 3].sort().values
+            for k in range(15)
+        ]
+        weights = 1 + uniform(generator, 15)
+
+        def game(masks):
+            held = [masks[:, s].all(-1).double() for s in sets]
+            return sum(w * x for w, x in zip(weights, held, strict=True))
+
+        found = estimate(game, 30, 1000)
+        coalitions = torch.zeros(15, 30, dtype=torch.bool)
+        for row, members in enumerate(sets):
+            coalitions[row, members] = True
+        values = found.and_interactions(coalitions).value
+        assert_close(values, weights, atol=0.01, rtol=0)
+
+
+class TestContract(EstimateContract):
+    def make(self, table):
+        def game(masks):
+            return table[..., (masks * (1 << torch.arange(self.n))).sum(-1)]
+
+        return estimate(game, self.n, 40)
