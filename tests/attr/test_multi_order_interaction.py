@@ -287,12 +287,13 @@ class TestBadInput:
         assert found.n_evaluations == 300
         kept = torch.zeros(4, 21, dtype=torch.bool)
         kept[:2, 0] = kept[::2, 1] = True
-        both, first, second, neither = Mlp(21)(torch.where(kept, x, 0.0))[:, 0]
+        rows = Mlp(21)(torch.where(kept, x, 0.0))[:, 0].detach()
+        both, first, second, neither = rows
         # Three of the four values of order 0 are known.
         away = found.values[0, 0, 0, 1] - (both - first - second + neither)
         assert float(away.abs()) < 4 * float(found.std_error[0, 0, 0, 1]) + 1e-6
         everything = method.attribute(x, target=0, n_samples=300)
-        whole = Mlp(21)(x)[0, 0] - Mlp(21)(0 * x)[0, 0]
+        whole = (Mlp(21)(x) - Mlp(21)(0 * x))[0, 0].detach()
         assert float(everything.sum()) == pytest.approx(float(whole), abs=1e-6)
         with pytest.raises(ValueError, match="`unbiased` must be False with more than"):
             method.attribute(x, target=0, n_samples=300, unbiased=True)
