@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import coalition_sizes, n_players
 from captum_interactions.functional.moebius import moebius, superset_zeta, zeta
 
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 
+@checked
 def or_interactions(
     table: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
@@ -49,6 +51,7 @@ def or_interactions(
     return torch.cat([table[..., :1].to(flipped.dtype), flipped[..., 1:]], dim=-1)
 
 
+@checked
 def or_reconstruction(
     interactions: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
@@ -75,6 +78,7 @@ def or_reconstruction(
     return interactions[..., :1] + hit[..., -1:] - hit.flip(-1)
 
 
+@checked
 def and_from_or(
     or_values: Tensor,  # (*batch, 2**n)
 ) -> Tensor:

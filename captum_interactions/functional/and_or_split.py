@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from captum_interactions._signature import checked
 from captum_interactions.functional._and_or.admm import solve_admm
 from captum_interactions.functional._and_or.halpern import solve_halpern
 from captum_interactions.functional._and_or.options import (
@@ -70,6 +71,7 @@ class AndOrSplit:
         return torch.where(self.objective > 0, excess / self.objective, 0.0)
 
 
+@checked
 def and_or_split(
     table: Tensor,  # (*batch, 2**n)
     solver: Solver = "admm",

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import (
     accumulation_dtype,
     coalition_sizes,
@@ -66,6 +67,7 @@ def _check_orders(orders: Sequence[int], n: int) -> list[int]:
     return list(orders)
 
 
+@checked
 def shapley_strength(
     table: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
@@ -92,6 +94,7 @@ def shapley_strength(
     return multi_order_shapley(table).abs().sum(-1)
 
 
+@checked
 def marginal_strength(
     table: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
@@ -118,6 +121,7 @@ def marginal_strength(
     return strength.to(table.dtype) if table.is_floating_point() else strength
 
 
+@checked
 def shapley_loss(
     table: Tensor,  # (*batch, 2**n)
     orders: Sequence[int],
@@ -145,6 +149,7 @@ def shapley_loss(
     return shapley_strength(table)[..., chosen].sum(-1)
 
 
+@checked
 def marginal_loss(
     table: Tensor,  # (*batch, 2**n)
     orders: Sequence[int],
@@ -173,6 +178,7 @@ def marginal_loss(
     return marginal_strength(table)[..., chosen].sum(-1)
 
 
+@checked
 def l1_interaction_loss(
     table: Tensor,  # (*batch, 2**n)
     include_empty: bool = False,

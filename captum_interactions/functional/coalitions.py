@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_table_length
+from captum_interactions._signature import checked
 
 __all__ = [
     "all_masks",
@@ -28,6 +29,10 @@ __all__ = [
     "accumulation_dtype",
     "codes_of_sizes",
 ]
+
+
+# 2^30 codes of eight bytes are 8 GiB: more is a mistake.
+_MOST_LISTED = 30
 
 
 def accumulation_dtype(device: torch.device) -> torch.dtype:
@@ -62,6 +67,7 @@ def n_players(
     return check_table_length(table.shape[-1])
 
 
+@checked
 def codes_to_masks(
     codes: Tensor,  # (*shape,) int64
     n: int,
@@ -75,6 +81,7 @@ def codes_to_masks(
     return (codes.unsqueeze(-1) >> torch.arange(n, device=codes.device)) & 1 == 1
 
 
+@checked
 def masks_to_codes(
     masks: Tensor,  # (*shape, n) bool
 ) -> Tensor:
@@ -90,6 +97,7 @@ def masks_to_codes(
     return (masks.long() << torch.arange(n, device=masks.device)).sum(-1)
 
 
+@checked
 def all_masks(n: int, device: torch.device | str | None = None) -> Tensor:
     """Return all 2**n coalitions as masks ``(2**n, n)`` in the order of their codes.
 
@@ -97,9 +105,22 @@ def all_masks(n: int, device: torch.device | str | None = None) -> Tensor:
         >>> all_masks(2).int().tolist()
         [[0, 0], [1, 0], [0, 1], [1, 1]]
     """
+    _check_listable(n)
     return codes_to_masks(torch.arange(1 << n, device=device), n)
 
 
+def _check_listable(n: int) -> None:
+    """Refuse to list more coalitions than memory holds."""
+    if n > _MOST_LISTED:
+        bad_value(
+            "n",
+            f"at most {_MOST_LISTED} to list all coalitions",
+            n,
+            "evaluate some of them, by `n_samples`",
+        )
+
+
+@checked
 def coalition_sizes(n: int, device: torch.device | str | None = None) -> Tensor:
     """Return |S| for every code, ``(2**n,)`` int64.
 
@@ -107,6 +128,7 @@ def coalition_sizes(n: int, device: torch.device | str | None = None) -> Tensor:
         >>> coalition_sizes(3).tolist()
         [0, 1, 1, 2, 1, 2, 2, 3]
     """
+    _check_listable(n)
     sizes = torch.zeros(1, dtype=torch.int64, device=device)
     for _ in range(n):  # the upper half has one player more than the lower half
         sizes = torch.cat([sizes, sizes + 1])
@@ -140,6 +162,7 @@ def codes_of_sizes(
     return ((sizes >= min_size) & (sizes <= largest)).nonzero()[:, 0]
 
 
+@checked
 def coalition_code(members: Sequence[int]) -> int:
     """Return the code of a coalition given by its players.
 
@@ -150,6 +173,7 @@ def coalition_code(members: Sequence[int]) -> int:
     return sum(1 << player for player in set(members))
 
 
+@checked
 def coalition_members(code: int) -> tuple[int, ...]:
     """Return the sorted players of a coalition given by its code.
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import accumulation_dtype, n_players
 
 __all__ = ["moebius", "zeta", "superset_moebius", "superset_zeta"]
@@ -71,6 +72,7 @@ def _transform(table: Tensor, sign: int, superset: bool) -> Tensor:
     return out.to(table.dtype) if table.is_floating_point() else out
 
 
+@checked
 def moebius(
     table: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
@@ -100,6 +102,7 @@ def moebius(
     return _transform(table, sign=-1, superset=False)
 
 
+@checked
 def zeta(
     dividends: Tensor,  # (*batch, 2**n)
 ) -> Tensor:

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import (
     accumulated,
     coalition_sizes,
@@ -65,6 +66,7 @@ def _binomials(n: int, like: Tensor) -> Tensor:
     )
 
 
+@checked
 def size_means(
     table: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
@@ -113,6 +115,7 @@ def _table_players(table: Tensor) -> Tensor:
     return difference / _binomials(n - 1, table).unsqueeze(-1)
 
 
+@checked
 def multi_order_interaction(
     table: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
@@ -146,6 +149,7 @@ def multi_order_interaction(
     return accumulated(_table_pairs, table)
 
 
+@checked
 def multi_order_shapley(
     table: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
@@ -175,6 +179,7 @@ def multi_order_shapley(
     return accumulated(_table_players, table)
 
 
+@checked
 def order_utility(
     interactions: Tensor,  # (*batch, orders, n, n)
     orders: list[int] | None = None,

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import accumulated, n_players
 from captum_interactions.functional.multi_order import check_players, without_diagonal
 from captum_interactions.functional.sums import pair_sums_by_size
@@ -62,6 +63,7 @@ def _player_orders(weights: Tensor, sums: Tensor) -> Tensor:
     return torch.einsum("ms,...si->...mi", weights.to(sums), own)
 
 
+@checked
 def multi_order_interaction_from_and(
     dividends: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
@@ -90,6 +92,7 @@ def multi_order_interaction_from_and(
     return accumulated(lambda a: _pair_orders(weights, pair_sums_by_size(a)), dividends)
 
 
+@checked
 def multi_order_interaction_from_or(
     interactions: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
@@ -172,6 +175,7 @@ def _from_terms(
     )
 
 
+@checked
 def multi_order_interaction_from_terms(
     masks: Tensor,  # (terms, n) bool
     and_coefficients: Tensor,  # (*batch, terms)
@@ -203,6 +207,7 @@ def multi_order_interaction_from_terms(
     return _from_terms(masks, and_coefficients, or_coefficients, 2, _pair_orders)
 
 
+@checked
 def multi_order_shapley_from_terms(
     masks: Tensor,  # (terms, n) bool
     and_coefficients: Tensor,  # (*batch, terms)

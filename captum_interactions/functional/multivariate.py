@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import (
     accumulation_dtype,
     coalition_sizes,
@@ -98,6 +99,7 @@ def coalition_values(
     return values.to(table.dtype) if table.is_floating_point() else values
 
 
+@checked
 def elementary_components(
     table: Tensor,  # (*batch, 2**n)
     coalition: Sequence[int],
@@ -156,6 +158,7 @@ def _additive_part(values: Tensor) -> Tensor:
     return zeta(torch.where(single, values, 0))
 
 
+@checked
 def multivariate_interaction(
     table: Tensor,  # (*batch, 2**n)
     coalition: Sequence[int],
@@ -187,6 +190,7 @@ def multivariate_interaction(
     return block_interactions(coalition_values(table, coalition))[..., -1]
 
 
+@checked
 def partition_interaction(
     table: Tensor,  # (*batch, 2**n)
     partition: Sequence[Sequence[int]],

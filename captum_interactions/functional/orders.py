@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import coalition_sizes, n_players
 from captum_interactions.functional.pairs import matrices_from_pairs, resolve_pairs
 
@@ -76,6 +77,7 @@ def context_variances(
     return (square - mean**2).clamp(min=0)
 
 
+@checked
 def mean_absolute_deltas(
     table: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
@@ -105,6 +107,7 @@ def mean_absolute_deltas(
     return matrices_from_pairs(_context_sums(table, pairs, torch.abs), pairs, n)
 
 
+@checked
 def order_strength(
     mean_absolute: Tensor,  # (*batch, orders)
 ) -> Tensor:
@@ -154,6 +157,7 @@ def debiased_strength(
     return (mean_square - mean_variance).clamp(min=0).sqrt()
 
 
+@checked
 def null_strength(n: int, orders: Sequence[int]) -> Tensor:
     """F^(m) of a game without any structure: the curve to hold F^(m) against.
 
@@ -177,6 +181,7 @@ def null_strength(n: int, orders: Sequence[int]) -> Tensor:
     return order_strength(torch.tensor(raw, dtype=torch.float64))
 
 
+@checked
 def positive_ratio(
     positive: Tensor,  # (*batch, orders)
     absolute: Tensor,  # (*batch, orders)
@@ -200,6 +205,7 @@ def positive_ratio(
     return positive / absolute
 
 
+@checked
 def disentanglement_ratios(
     mean: Tensor,  # (*batch, orders, pairs)
     mean_absolute: Tensor,  # (*batch, orders, pairs)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked
 
 __all__ = [
     "resolve_orders",
@@ -112,6 +113,7 @@ def resolve_pairs(
     return chosen
 
 
+@checked
 def upper_pairs(
     matrices: Tensor,  # (*batch, n, n)
 ) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import n_players
 
 __all__ = [
@@ -58,6 +59,7 @@ def run_codes(m: int, device: torch.device | str | None = None) -> Tensor:
     return (ends.unsqueeze(0) - starts.unsqueeze(1)).clamp(min=0)
 
 
+@checked
 def best_run_partition(
     gains: Tensor,  # (*batch, m, m)
     maximize: bool = True,
@@ -137,6 +139,7 @@ def _gather_runs(gains: Tensor, start: Tensor, batch: torch.Size) -> PartitionOp
     return PartitionOptimum(value, labels.view(*batch, m))
 
 
+@checked
 def best_set_partition(
     gains: Tensor,  # (*batch, 2**m)
     maximize: bool = True,

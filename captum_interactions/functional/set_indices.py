@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import (
     accumulated,
     coalition_sizes,
@@ -35,6 +36,7 @@ __all__ = [
 SetIndex = Literal["SII", "BII", "CHII", "co-moebius"]
 
 
+@checked
 def set_index_from_and(
     dividends: Tensor,  # (*batch, 2**n)
     index: SetIndex = "SII",
@@ -98,6 +100,7 @@ def _unit_gauss_legendre(n_nodes: int) -> tuple[np.ndarray, np.ndarray]:
     return (nodes + 1) / 2, weights / 2
 
 
+@checked
 def shapley_taylor(
     table: Tensor,  # (*batch, 2**n)
     max_size: int = 2,
@@ -143,6 +146,7 @@ def shapley_taylor(
     return accumulated(reading, table)
 
 
+@checked
 def conditional_and_interaction(
     dividends: Tensor,  # (*batch, 2**n)
     coalition: int,
@@ -184,6 +188,7 @@ def conditional_and_interaction(
     return accumulated(lambda a: a[..., chosen].sum(-1), dividends)
 
 
+@checked
 def leave_one_out(
     table: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
@@ -207,6 +212,7 @@ def leave_one_out(
     return table[..., full, None] - table[..., without]
 
 
+@checked
 def walsh_coefficients(
     table: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
@@ -234,6 +240,7 @@ def walsh_coefficients(
     return accumulated(reading, table)
 
 
+@checked
 def and_from_walsh(
     coefficients: Tensor,  # (*batch, 2**n)
 ) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import (
     accumulated,
     n_players,
@@ -46,6 +47,7 @@ def _size_weights(n: int, weight: Callable[[int], float], smallest: int) -> Tens
     )
 
 
+@checked
 def shapley_values_from_and(
     dividends: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
@@ -70,6 +72,7 @@ def shapley_values_from_and(
     return accumulated(lambda a: player_sums(weight_by_size(a, weights)), dividends)
 
 
+@checked
 def shapley_values(
     table: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
@@ -95,6 +98,7 @@ def shapley_values(
     return accumulated(lambda v: shapley_values_from_and(moebius(v)), table)
 
 
+@checked
 def banzhaf_values(
     table: Tensor,  # (*batch, 2**n)
 ) -> Tensor:
@@ -135,6 +139,7 @@ _WEIGHTS: dict[str, tuple[Callable[[int], float], Callable[[int], float]]] = {
 }
 
 
+@checked
 def pair_index_from_and(
     dividends: Tensor,  # (*batch, 2**n)
     index: PairIndex = "SII",
@@ -173,6 +178,7 @@ def pair_index_from_and(
     return accumulated(reading, dividends)
 
 
+@checked
 def pair_index(
     table: Tensor,  # (*batch, 2**n)
     index: PairIndex = "SII",
@@ -225,6 +231,7 @@ def pair_index(
     return accumulated(lambda v: pair_index_from_and(moebius(v), index), table)
 
 
+@checked
 def shapley_interaction_index(
     table: Tensor,  # (*batch, 2**n)
 ) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import coalition_sizes, n_players
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 
+@checked
 def explained_ratio(
     interactions: Tensor,  # (*batch, K)
     chosen: Tensor,  # (*batch, K) bool
@@ -48,6 +50,7 @@ def explained_ratio(
     return torch.where(total > 0, kept / total, 1.0)
 
 
+@checked
 def net_explained_ratio(
     interactions: Tensor,  # (*batch, K)
     chosen: Tensor,  # (*batch, K) bool
@@ -80,6 +83,7 @@ def net_explained_ratio(
     return torch.where(total > 0, kept / total, 1.0)
 
 
+@checked
 def r_squared(
     values: Tensor,  # (*batch, C)
     fitted: Tensor,  # (*batch, C)
@@ -103,6 +107,7 @@ def r_squared(
     return 1 - torch.where(error > 0, error / spread, 0.0)
 
 
+@checked
 def terms_for_share(
     interactions: Tensor,  # (*batch, K)
     share: float = 0.9,
@@ -162,6 +167,7 @@ def signed_order_strength(
     )
 
 
+@checked
 def noise_floor(
     sigma: Tensor,  # (*batch,)
     n: int,
@@ -187,6 +193,7 @@ def noise_floor(
     return sigma.unsqueeze(-1) * 2 ** (sizes / 2)
 
 
+@checked
 def salient_interactions(
     interactions: Tensor,  # (*batch, K)
     threshold: float = 0.05,

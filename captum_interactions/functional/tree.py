@@ -25,6 +25,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import accumulation_dtype, n_players
 from captum_interactions.functional.merge_plan import (
     MergeFigures,
@@ -40,6 +41,7 @@ __all__ = [
 _ROUNDING = 1e-10
 
 
+@checked
 def merge_figures(
     table: Tensor,  # (*batch, 2**n)
     constituents: Sequence[int],

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import accumulation_dtype
 
 __all__ = ["n_small_coalitions", "small_coalitions", "truncated_moebius"]
@@ -31,6 +32,7 @@ def n_small_coalitions(n: int, max_size: int) -> int:
     return sum(comb(n, size) for size in range(max_size + 1))
 
 
+@checked
 def small_coalitions(n: int, max_size: int) -> list[Tensor]:
     """All coalitions of at most ``max_size`` of n players.
 
@@ -80,6 +82,7 @@ def _ranks(members: Tensor, n: int) -> Tensor:
     return ranks
 
 
+@checked
 def truncated_moebius(
     values: Tensor,  # (*batch, C)
     n: int,

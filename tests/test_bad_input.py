@@ -1,0 +1,162 @@
+"""Bad input meets a right value or one clear error that names the argument.
+
+Calls of every public function of ``functional`` are made from its signature, with one
+argument replaced by something hostile, drawn by a seed. Accepted are a result, or a
+ValueError or TypeError whose message names an argument.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+import signal
+import warnings
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from captum_interactions import functional
+
+N = 4
+SECONDS = 15
+
+HOSTILE = {
+    "none": None,
+    "text": "seven",
+    "list": [1.0, 2.0],
+    "nested": [[0, "a"]],
+    "dict": {"a": 1},
+    "numpy": np.zeros(16),
+    "huge": 10**30,
+    "minus": -1,
+    "zero": 0,
+    "fraction": 0.5,
+    "nan": float("nan"),
+    "true": True,
+    "scalar tensor": torch.tensor(1.0),
+    "odd tensor": torch.zeros(2, 7),
+    "empty tensor": torch.zeros(0),
+    "sparse tensor": torch.zeros(16).to_sparse(),
+    "meta tensor": torch.zeros(16, device="meta"),
+    "complex tensor": torch.zeros(16, dtype=torch.complex64),
+    "bool tensor": torch.zeros(16, dtype=torch.bool),
+    "function": print,
+}
+
+TABLE = torch.arange(16.0)
+# What a parameter of this name gets where nothing hostile stands.
+VALID = {
+    "table": TABLE,
+    "dividends": TABLE,
+    "values": TABLE,
+    "n": N,
+    "size": 2,
+    "order": 1,
+    "orders": [0, 1],
+    "masks": torch.eye(N).bool(),
+    "codes": torch.arange(4),
+    "generator": None,
+    "threshold": 0.05,
+    "device": None,
+}
+
+
+def public(package):
+    return {
+        f"{package.__name__.rpartition('.')[2]}.{name}": getattr(package, name)
+        for name in package.__all__
+        if inspect.isfunction(getattr(package, name))
+    }
+
+
+FUNCTIONS = public(functional)
+
+
+def default(parameter):
+    if parameter.name in VALID:
+        return VALID[parameter.name]
+    if parameter.default is not parameter.empty:
+        return parameter.default
+    kind = str(parameter.annotation)
+    for wanted, value in (
+        ("Tensor", TABLE),
+        ("int", 2),
+        ("float", 0.5),
+        ("Sequence", [0, 1]),
+    ):
+        if kind.startswith(wanted):
+            return value
+    return None
+
+
+class TooSlowError(Exception):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def within_seconds():
+    def stop(*_):
+        raise TooSlowError
+
+    old = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, old)
+
+
+def outcome(call, argument):
+    """None if the call answers or refuses in our words; else what it said."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            call()
+    except (ValueError, TypeError) as error:
+        message = str(error)
+        if argument in message and "`" in message:
+            return None
+        return f"{type(error).__name__}: {message[:120]}"
+    except (ModuleNotFoundError, NotImplementedError):
+        return None
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error)[:120]}"
+    return None
+
+
+# Whether shapes fit one another these leave to torch, whose errors say it.
+SHAPES = {
+    "and_or_split",
+    "truncated_moebius",
+    "explained_ratio",
+    "net_explained_ratio",
+    "r_squared",
+    "partition_interaction",
+    "best_run_partition",
+    "best_set_partition",
+    "order_utility",
+    "upper_pairs",
+    "positive_ratio",
+    "disentanglement_ratios",
+}
+
+
+@pytest.mark.parametrize("name", [n for n in FUNCTIONS if n[11:] not in SHAPES])
+def test_functions_name_the_argument(name):
+    function = FUNCTIONS[name]
+    parameters = inspect.signature(function).parameters.values()
+    usual = {
+        p.name: default(p)
+        for p in parameters
+        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    }
+    draw = random.Random(name)
+    wrong = []
+    for argument in usual:
+        for kind in draw.sample(list(HOSTILE), 6):
+            call = partial(function, **usual | {argument: HOSTILE[kind]})
+            said = outcome(call, "`")
+            if said is not None:
+                wrong.append(f"{argument} = {kind}: {said}")
+    assert not wrong, "\n".join(wrong)
