@@ -45,10 +45,10 @@ _DENSITIES = {
     "FSII": "faith",
     "FBII": "half",
 }
-# Up to 20 players networks are predicted better than this by the kernel alone (.98 to
-# .999 measured) and gain nothing from explicit terms. With more players a game of ANDs
-# alone can be as smooth as that: then they are tried unless nothing is left to explain.
-_WELL_PREDICTED, _WELL_PREDICTED_LARGE, _LARGE = 0.98, 0.9995, 20
+# Explicit terms are tried beyond 20 players, unless the kernel leaves nothing to explain
+# (a game of ANDs alone can be smooth: R² .99 at 30 players). With fewer players they
+# cost a batch of 200 games twice its time, and networks gained nothing.
+_LARGE, _WELL_PREDICTED = 20, 0.9995
 # Factors are solved again when they are read, unless they fit here.
 _MOST_KEPT_BYTES = 1 << 29
 # Values that differ by less than this share of their size are one value.
@@ -259,12 +259,12 @@ def fit_kernel(
     even, odd = (here + there) / 2, (here - there) / 2
     measured = _shuffled(_open_pairs(masks), generator)
     prior = fit_priors(signs, even, odd, generator=generator)
-    enough = _WELL_PREDICTED_LARGE if signs.shape[-1] > _LARGE else _WELL_PREDICTED
+    tried = signs.shape[-1] > _LARGE
     scores, rows_of_terms = [], []
     for row in range(len(rows)):
         own = prior.row(row)
         score = solve(own, signs, even[row], odd[row], measured).left_out
-        if bool(varies[row]) and float(score) < enough:
+        if tried and bool(varies[row]) and float(score) < _WELL_PREDICTED:
             own, score = improved(
                 own, signs, even[row], odd[row], measured, score, generator
             )
