@@ -45,9 +45,9 @@ _DENSITIES = {
     "FSII": "faith",
     "FBII": "half",
 }
-# Explicit terms are tried beyond 20 players, unless the kernel leaves nothing to explain
-# (a game of ANDs alone can be smooth: R² .99 at 30 players). With fewer players they
-# cost a batch of 200 games twice its time, and networks gained nothing.
+# Explicit terms are tried beyond 20 players, unless the kernel explains everything (a
+# game of ANDs alone can be smooth: R² .99 at 30 players). With fewer players they cost
+# a batch of 200 games twice its time, and networks gained nothing.
 _LARGE, _WELL_PREDICTED = 20, 0.9995
 # Factors are solved again when they are read, unless they fit here.
 _MOST_KEPT_BYTES = 1 << 29
