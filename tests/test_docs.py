@@ -18,7 +18,9 @@ PAGES = "\n".join(page.read_text(encoding="utf-8") for page in API.glob("*.md"))
 # Modules whose members are all documented, and names documented one by one.
 WHOLE = set(re.findall(r"automodule:: (\S+)\n(?:   :\S+:.*\n)*?   :members:", PAGES))
 MODULE_PAGES = set(re.findall(r"automodule:: (\S+)", PAGES))
-SINGLE = set(re.findall(r"(?:auto(?:class|function|data|exception)|py:data):: (\S+)", PAGES))
+SINGLE = set(
+    re.findall(r"(?:auto(?:class|function|data|exception)|py:data):: (\S+)", PAGES)
+)
 MODULES = [
     captum_interactions,
     *(
