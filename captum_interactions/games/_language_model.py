@@ -15,21 +15,21 @@ from captum_interactions.games._kv_store import (
     cached_layers,
     dynamic_cache,
 )
+from captum_interactions.games._model_traits import (
+    ROWS_ON,
+    TOKENS_ON,
+    body_of,
+    device_of,
+    dtype_of,
+    first_name,
+    has_window,
+)
 
 __all__ = [
-    "ROWS_ON",
-    "TOKENS_ON",
     "Leaf",
     "LocalModel",
-    "is_encoder_decoder",
     "read_log_probs",
 ]
-
-# Forward passes of 300 new tokens use a CPU fully (3.1 ms a token of a 135M model at
-# 32 rows of 20 against 7.2 at one row); 512 leaves a margin.
-# A GPU needs more to be busy; not measured, a common size of prefill batches.
-TOKENS_ON = {True: 512, False: 8192}  # whether on a CPU
-ROWS_ON = {True: 64, False: 256}
 
 
 class Leaf(NamedTuple):
@@ -38,11 +38,6 @@ class Leaf(NamedTuple):
     place: int
     path: tuple[int, ...]
     ids: tuple[int, ...]
-
-
-def is_encoder_decoder(model: nn.Module) -> bool:
-    """Whether the prompt goes to an encoder and the response to a decoder."""
-    return bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
 
 
 def read_log_probs(
@@ -83,8 +78,8 @@ class LocalModel:
         names = signature(model.forward).parameters
         # The argument of the cache was renamed in transformers 5.24, that of the
         # restricted head in 4.50; models without one compute all logits.
-        self._cache_name = _first(names, "cache", "past_key_values")
-        self._keep_name = _first(names, "logits_to_keep", "num_logits_to_keep")
+        self._cache_name = first_name(names, "cache", "past_key_values")
+        self._keep_name = first_name(names, "logits_to_keep", "num_logits_to_keep")
         self._takes = {
             name
             for name in ("attention_mask", "position_ids", "use_cache")
@@ -92,20 +87,22 @@ class LocalModel:
         }
         self.pads = "attention_mask" in self._takes
         self.caches = self._cache_name is not None and "use_cache" in self._takes
-        self._inner = self._body(model)
-        self.windowed = _has_window(getattr(model, "config", None))
+        self._inner = (
+            body_of(model, {str(self._cache_name), *self._takes})
+            if self.caches
+            else model
+        )
+        self.windowed = has_window(getattr(model, "config", None))
 
     @property
     def device(self) -> torch.device:
         """Where token ids go: the device of the first parameter."""
-        parameter = next(iter(self.model.parameters()), None)
-        return torch.device("cpu") if parameter is None else parameter.device
+        return device_of(self.model)
 
     @property
     def dtype(self) -> torch.dtype:
         """The floating dtype of the parameters."""
-        parameter = next(iter(self.model.parameters()), None)
-        return torch.get_default_dtype() if parameter is None else parameter.dtype
+        return dtype_of(self.model)
 
     def measured_token_bytes(self) -> int:
         """Return ``token_bytes``, from one token's pass if nothing was cached yet."""
@@ -292,25 +289,3 @@ class LocalModel:
         if not isinstance(logits, Tensor):
             return torch.empty(0), layers, mask
         return logits[:, -keep:], layers, mask
-
-    def _body(self, model: nn.Module) -> nn.Module:
-        """The model without its head, where it takes the same arguments."""
-        body = getattr(model, "base_model", None)
-        if not isinstance(body, nn.Module) or body is model or not self.caches:
-            return model
-        names = set(signature(body.forward).parameters)
-        return body if {self._cache_name, *self._takes} <= names else model
-
-
-def _first(names: Any, *wanted: str) -> str | None:
-    return next((name for name in wanted if name in names), None)
-
-
-def _has_window(config: Any) -> bool:
-    """Whether a layer sees only the last columns."""
-    text = getattr(config, "get_text_config", lambda: config)()
-    kinds = getattr(text, "layer_types", None)
-    if kinds:
-        return any("sliding" in kind or "chunk" in kind for kind in kinds)
-    uses = getattr(text, "use_sliding_window", True)
-    return uses and getattr(text, "sliding_window", None) is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
@@ -13,17 +12,16 @@ from torch import Tensor, nn
 from captum_interactions.games._language_model import (
     Leaf,
     LocalModel,
-    is_encoder_decoder,
-    read_log_probs,
 )
+from captum_interactions.games._model_traits import is_encoder_decoder
 from captum_interactions.games._prefix_tree import PrefixTree, player_order
 from captum_interactions.games._prompt_cost import row_tokens, tree_tokens
+from captum_interactions.games._whole_rows import Done, EncoderDecoderRows, ProviderRows
 from captum_interactions.players import PromptPlayers
 
 __all__ = ["Evaluation", "Path", "evaluation_of"]
 
 Path = Literal["auto", "tree", "batches", "rows"]
-Done = Callable[[int], object]
 
 # Shared beginnings must save a quarter of the tokens to pay for smaller batches and for
 # moving keys and values (on 20 players, 48 coalitions: 4,716 against 5,859 tokens took
@@ -64,9 +62,9 @@ def evaluation_of(
 ) -> Evaluation:
     """Return the evaluation that fits a model."""
     if not isinstance(model, nn.Module):
-        return _Remote(model, players, responses)
+        return ProviderRows(model, players, responses)
     if is_encoder_decoder(model):
-        return _EncoderDecoder(model, players, responses, path)
+        return EncoderDecoderRows(model, players, responses, path == "rows")
     return _Local(model, players, responses, path, cache_bytes, width)
 
 
@@ -203,112 +201,3 @@ class _Local:
         gap = float((values - truth).sum(1).abs().max())
         limit = _AGREES_IN_HALF if half else _AGREES
         return None if gap <= limit else f"(by {gap:.2g} nats)"
-
-
-class _EncoderDecoder:
-    """A model whose encoder reads the prompt and whose decoder writes the response."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        players: PromptPlayers,
-        responses: Sequence[Sequence[int]],
-        path: Path,
-    ) -> None:
-        self._local = LocalModel(model, cache_bytes=1)
-        self._model = model
-        self._players = players
-        self._responses = responses
-        self._one_by_one = path == "rows"
-        self.n_forwards = self.n_tokens = 0
-        self.dtype = self._local.dtype
-
-    def log_probs(self, masks: Tensor, done: Done) -> Tensor:
-        ending = () if self._players.render is not None else self._players.ending
-        leaves = [
-            Leaf(k, (), self._players.row(mask) + ending)
-            for k, mask in enumerate(masks)
-        ]
-        out = torch.empty(len(masks), sum(map(len, self._responses))).double()
-        batches = (
-            ([leaf] for leaf in leaves)
-            if self._one_by_one
-            else self._local.batches(leaves, 0)
-        )
-        for batch in batches:
-            out[[leaf.place for leaf in batch]] = self._forward(batch)
-            done(len(batch))
-        return out
-
-    def _forward(self, batch: Sequence[Leaf]) -> Tensor:
-        device = self._local.device
-        width = max(len(leaf.ids) for leaf in batch)
-        rows = [[*leaf.ids, *[0] * (width - len(leaf.ids))] for leaf in batch]
-        mask = [[1] * len(leaf.ids) + [0] * (width - len(leaf.ids)) for leaf in batch]
-        config: Any = self._model.config
-        begin = getattr(config, "decoder_start_token_id", None)
-        if begin is None:
-            begin = config.bos_token_id
-        parts, encoded = [], None
-        for response in self._responses:
-            decoder = torch.tensor([[begin, *response[:-1]]] * len(batch))
-            inputs: dict[str, Any] = {"input_ids": torch.tensor(rows, device=device)}
-            if encoded is not None:
-                inputs = {"encoder_outputs": (encoded,)}
-            with torch.no_grad():
-                output = self._model(
-                    **inputs,
-                    attention_mask=torch.tensor(mask, device=device),
-                    decoder_input_ids=decoder.to(device),
-                    use_cache=False,
-                )
-            self.n_forwards += 1
-            self.n_tokens += decoder.numel()
-            encoded = output.encoder_last_hidden_state
-            parts.append(read_log_probs(output.logits, response))
-        self.n_tokens += sum(len(leaf.ids) for leaf in batch)
-        return torch.cat(parts, 1).double().cpu()
-
-
-class _Remote:
-    """A provider of log-probabilities, which batches, retries and waits by itself."""
-
-    def __init__(
-        self,
-        provider: Any,
-        players: PromptPlayers,
-        responses: Sequence[Sequence[int]],
-    ) -> None:
-        self._provider = provider
-        self._players = players
-        self._responses = responses
-        self.n_forwards = self.n_tokens = 0
-        self.dtype = torch.float32
-
-    def log_probs(self, masks: Tensor, done: Done) -> Tensor:
-        rows = [list(self._players.row(mask)) for mask in masks]
-        requests = [(row, list(r)) for row in rows for r in self._responses]
-        answers = self._provider.log_probs(requests)
-        self.n_forwards += len(requests)
-        self.n_tokens += sum(len(row) + len(r) for row, r in requests)
-        if len(answers) != len(requests):
-            raise ValueError(
-                f"the provider must answer all {len(requests)} requests, got "
-                f"{len(answers)} answers"
-            )
-        for (_, response), answer in zip(requests, answers, strict=True):
-            if len(answer) != len(response) or not all(map(math.isfinite, answer)):
-                raise ValueError(
-                    f"the provider must return one finite log-probability for each of "
-                    f"the {len(response)} response tokens, got {list(answer)}; the "
-                    "server may tokenize otherwise, or serve another model"
-                )
-        done(len(rows))
-        per_row = len(self._responses)
-        return torch.tensor(
-            [
-                [value for answer in answers[k : k + per_row] for value in answer]
-                for k in range(0, len(answers), per_row)
-            ],
-            dtype=torch.float64,
-        )

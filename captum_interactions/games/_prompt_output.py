@@ -52,4 +52,5 @@ class PromptOutput(Game):
 
     def __call__(self, masks: Tensor) -> Tensor:
         """Evaluate some coalitions ``(C, n)``: v(S), ``(1, C)``."""
-        return self._reading(self.game._log_probs(masks))[None]
+        values = self.game._rows.log_probs(masks, self.game.show_progress)
+        return self._reading(values)[None]

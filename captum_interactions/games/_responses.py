@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
-from captum_interactions.games._language_model import is_encoder_decoder
+from captum_interactions.games._model_traits import is_encoder_decoder
 from captum_interactions.players import PromptPlayers
 
 __all__ = ["Reading", "Responses", "encoded_target", "make_responses"]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from captum_interactions._captum import progress_bar
 from captum_interactions._checks import (
     bad_type,
     bad_value,
@@ -17,10 +15,10 @@ from captum_interactions._checks import (
     check_positive_int,
 )
 from captum_interactions.functional.coalitions import all_masks
-from captum_interactions.games._language_model import is_encoder_decoder
-from captum_interactions.games._prompt_cost import PromptCost, row_tokens, tree_tokens
+from captum_interactions.games._prompt_cost import PromptCost
 from captum_interactions.games._prompt_evaluation import Path, evaluation_of
 from captum_interactions.games._prompt_output import PromptOutput
+from captum_interactions.games._prompt_rows import PromptRows, check_beginning
 from captum_interactions.games._responses import make_responses
 from captum_interactions.games.arguments import warn_if_training
 from captum_interactions.games.base import Game
@@ -123,7 +121,7 @@ class PromptGame(Game):
             check_positive_int("width", width, "or None to fill `cache_bytes`")
         if path == "tree" and players.render is not None:
             bad_value("path", "'batches' here", "'tree'", "rows share no tokens")
-        self._check_beginning(model, players)
+        check_beginning(model, players)
         if local:
             warn_if_training(model)
         self.prompt = players
@@ -145,8 +143,7 @@ class PromptGame(Game):
             model, players, self.responses.ids, path, cache_bytes, width
         )
         self.show_progress = show_progress
-        self._known: dict[bytes, Tensor] = {}
-        self._rows: dict[bytes, bytes] = {}
+        self._rows = PromptRows(players, self.responses.ids, self._evaluation)
 
     def __repr__(self) -> str:
         return (
@@ -167,7 +164,7 @@ class PromptGame(Game):
     @property
     def n_evaluations(self) -> int:  # type: ignore[override]
         """Distinct coalitions evaluated so far."""
-        return len(self._rows)
+        return self._rows.n_evaluations
 
     @property
     def n_forwards(self) -> int:
@@ -205,7 +202,8 @@ class PromptGame(Game):
             TypeError: If ``masks`` is not boolean.
             ValueError: If its shape does not fit, or a value is not finite.
         """
-        return self.responses.outputs(self._log_probs(masks))[None]
+        values = self._rows.log_probs(masks, self.show_progress)
+        return self.responses.outputs(values)[None]
 
     def table(self) -> Tensor:
         """Evaluate all 2**n coalitions.
@@ -268,106 +266,4 @@ class PromptGame(Game):
             Rows and tokens. Of coalitions that were evaluated, or come twice, or make
             the same row, only one counts; of all 2**n, all that were not evaluated.
         """
-        pieces, ids = self.prompt.pieces, self.responses.ids
-        if self.prompt.render is not None:
-            chosen = all_masks(self.n_players) if masks is None else masks
-            missing, _ = self._missing(chosen)
-            rows = [len(self.prompt.row(mask)) for mask in missing]
-            tokens = sum(rows) + len(rows) * (len(ids[0]) - 1)
-            return PromptCost(len(rows), tokens, tokens)
-        if masks is None and not self._rows:
-            return PromptCost(
-                1 << self.n_players,
-                row_tokens(pieces, None, ids),
-                tree_tokens(pieces, None, ids),
-            )
-        missing, _ = self._missing(
-            all_masks(self.n_players) if masks is None else masks
-        )
-        if not len(missing):
-            return PromptCost(0, 0, 0)
-        return PromptCost(
-            len(missing),
-            row_tokens(pieces, missing, ids),
-            tree_tokens(pieces, missing, ids),
-        )
-
-    def _missing(self, masks: Tensor) -> tuple[Tensor, list[bytes]]:
-        """Coalitions whose rows are new, and the key of each."""
-        keys: dict[bytes, int] = {}
-        for k, mask in enumerate(masks):
-            key = self._rows.get(_packed(mask)) or _key(self.prompt.row(mask))
-            if key not in self._known:
-                keys.setdefault(key, k)
-        return masks[list(keys.values())], list(keys)
-
-    def _log_probs(self, masks: Tensor) -> Tensor:  # (C, Σ r)
-        masks = self._checked(masks)
-        rows = {_packed(mask): mask for mask in masks}
-        new = {
-            packed: _key(self.prompt.row(mask))
-            for packed, mask in rows.items()
-            if packed not in self._rows
-        }
-        todo: dict[bytes, Tensor] = {}
-        for packed, key in new.items():
-            if key not in self._known:
-                todo.setdefault(key, rows[packed])
-        if todo:
-            missing = torch.stack(list(todo.values()))
-            with progress_bar(self.show_progress, "PromptGame", len(missing)) as bar:
-                values = self._evaluation.log_probs(missing, bar.update)
-            self._check_finite(values, missing)
-            self._known.update(zip(todo, values, strict=True))
-        self._rows.update(new)
-        return torch.stack([self._known[self._rows[_packed(m)]] for m in masks])
-
-    def _checked(self, masks: Tensor) -> Tensor:
-        if not isinstance(masks, Tensor) or masks.dtype != torch.bool:
-            received = masks.dtype if isinstance(masks, Tensor) else masks
-            bad_type(
-                "masks", "a boolean tensor", received, "True marks present players"
-            )
-        n = self.n_players
-        if masks.dim() == 3 and masks.shape[0] == 1:
-            masks = masks[0]
-        if masks.dim() != 2 or masks.shape[1] != n or not len(masks):
-            bad_value(
-                "masks",
-                f"of shape (C, {n}) or (1, C, {n})",
-                f"shape {tuple(masks.shape)}",
-                "give each coalition one entry per player",
-            )
-        return masks.cpu()
-
-    def _check_finite(self, values: Tensor, masks: Tensor) -> None:
-        bad = (~torch.isfinite(values)).any(1).nonzero()[:, 0]
-        if len(bad):
-            members = tuple(masks[bad[0]].nonzero()[:, 0].tolist())
-            raise ValueError(
-                f"the model must return finite log-probabilities, got NaN or infinity "
-                f"on {len(bad)} of {len(values)} coalitions, first on the one that "
-                f"keeps players {members}; evaluate in float32, or check the model"
-            )
-
-    @staticmethod
-    def _check_beginning(model: Any, players: PromptPlayers) -> None:
-        """Refuse prompts of which a coalition leaves nothing to predict from."""
-        if is_encoder_decoder(model) or players.render is not None:
-            return
-        if not any(p.ids for p in players.pieces if p.owner is None):
-            bad_value(
-                "players",
-                "with a fixed token before the response",
-                "a prompt all of whose tokens belong to players",
-                "the empty coalition predicts from nothing; give a header or a footer, "
-                "or put the beginning-of-text token in front by bos=True",
-            )
-
-
-def _packed(mask: Tensor) -> bytes:
-    return bytes(mask.tolist())
-
-
-def _key(row: Sequence[int]) -> bytes:
-    return array("q", row).tobytes()
+        return self._rows.cost(masks)

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from inspect import signature
-from typing import Any, Literal, NamedTuple, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-from captum_interactions._captum import progress_bar
 from captum_interactions._checks import bad_type, bad_value, check_enumerable
 from captum_interactions.functional.coalitions import all_masks
-from captum_interactions.games._language_model import ROWS_ON, TOKENS_ON
+from captum_interactions.games._model_traits import dtype_of
+from captum_interactions.games._text_rows import (
+    Absence,
+    TextRow,
+    TextRows,
+    evaluate_rows,
+)
 from captum_interactions.games.arguments import warn_if_training
 from captum_interactions.games.base import Game
 from captum_interactions.games.value_functions import ValueFunction, logit
 from captum_interactions.players import Players, PromptPlayers
 
 __all__ = ["TextGame", "evaluate_together"]
-
-Absence = Literal["drop", "mask", "pad", "attention", "embedding"]
-
-
-class _Row(NamedTuple):
-    """What the model is shown for one coalition."""
-
-    ids: tuple[int, ...]
-    present: tuple[bool, ...]  # of each token
 
 
 class TextGame(Game):
@@ -107,20 +102,15 @@ class TextGame(Game):
             names=players.names,
             masks=(torch.arange(len(players))[None],),
         )
-        self.n_forwards = 0
-        self._target = target
-        self._absence = absence
-        self._value = value(_identity)
+        self._rows = TextRows(
+            model, players, target, absence, value(_identity), embedding
+        )
         self.show_progress = show_progress
-        self._known: dict[bytes, Tensor] = {}
-        self._stand_in = self._token_for(absence)
-        self._pad = getattr(players.tokenizer, "pad_token_id", None) or 0
-        self._embedding = self._vector(embedding) if absence == "embedding" else None
         warn_if_training(model)
 
     def __repr__(self) -> str:
         return (
-            f"TextGame({self.n_players} players, absence {self._absence!r}, "
+            f"TextGame({self.n_players} players, absence {self._rows.absence!r}, "
             f"{self.n_evaluations} coalitions evaluated)"
         )
 
@@ -132,13 +122,17 @@ class TextGame(Game):
     @property
     def value_dtype(self) -> torch.dtype:
         """Floating dtype of the model, whose rounding the values have."""
-        parameter = next(iter(self.model.parameters()), None)
-        return torch.get_default_dtype() if parameter is None else parameter.dtype
+        return dtype_of(self.model)
+
+    @property
+    def n_forwards(self) -> int:
+        """Forward passes so far that this game took part in."""
+        return self._rows.n_forwards
 
     @property
     def n_evaluations(self) -> int:  # type: ignore[override]
         """Distinct coalitions evaluated so far."""
-        return len(self._known)
+        return len(self._rows.known)
 
     def __call__(
         self,
@@ -157,8 +151,8 @@ class TextGame(Game):
             ValueError: If its shape does not fit, or a value is not finite.
         """
         masks = self._checked(masks)
-        _evaluate([(self, masks)], self.show_progress)
-        return torch.stack([self._known[_packed(m)] for m in masks], -1)[None]
+        evaluate_rows([(self._rows, masks)], self.show_progress)
+        return self._rows.values_of(masks)[None]
 
     def table(self) -> Tensor:
         """Evaluate all 2**n coalitions.
@@ -173,65 +167,13 @@ class TextGame(Game):
         check_enumerable(self.n_players)
         return self(all_masks(self.n_players))
 
-    def row(self, mask: Tensor | Sequence[bool]) -> _Row:
+    def row(self, mask: Tensor | Sequence[bool]) -> TextRow:
         """Return the token ids that the model is shown, and which of them are present.
 
         Args:
             mask: Who is present, ``(n,)``.
         """
-        ending = () if self.text.render is not None else self.text.ending
-        if self._absence == "drop":
-            ids = self.text.row(mask) + ending
-            return _Row(ids, (True,) * len(ids))
-        tokens: list[int] = []
-        there: list[bool] = []
-        for piece in self.text.pieces:
-            present = piece.owner is None or bool(mask[piece.owner])
-            stand_in = None if present else self._stand_in
-            tokens += piece.ids if stand_in is None else [stand_in] * len(piece.ids)
-            there += [present] * len(piece.ids)
-        return _Row((*tokens, *ending), (*there, *(True for _ in ending)))
-
-    def _values(self, rows: Sequence[_Row]) -> Tensor:  # (rows, *outputs)
-        """One forward pass."""
-        device = next((p.device for p in self.model.parameters()), torch.device("cpu"))
-        width = max(len(row.ids) for row in rows)
-        filled = [row.ids + (self._pad,) * (width - len(row.ids)) for row in rows]
-        real = [[1] * len(row.ids) + [0] * (width - len(row.ids)) for row in rows]
-        there = [row.present + (True,) * (width - len(row.ids)) for row in rows]
-        ids = torch.tensor(filled, device=device)
-        attention = torch.tensor(real, device=device)
-        present = torch.tensor(there, device=device)
-        if self._absence == "attention":
-            attention = attention * present
-        inputs: dict[str, Tensor] = {"input_ids": ids}
-        if self._embedding is not None:
-            embedded = self.model.get_input_embeddings()(ids)  # type: ignore[operator]
-            vector = self._embedding.to(embedded)
-            inputs = {
-                "inputs_embeds": torch.where(present[..., None], embedded, vector)
-            }
-        if "attention_mask" in signature(self.model.forward).parameters:
-            inputs["attention_mask"] = attention
-        with torch.no_grad():
-            output = self.model(**inputs)
-            logits = getattr(output, "logits", output)
-            if logits.dim() != 2 or len(logits) != len(rows):
-                raise ValueError(
-                    f"`model` must return logits ({len(rows)}, classes), got shape "
-                    f"{tuple(logits.shape)}; pass a sequence classifier"
-                )
-            values = self._value(logits.double())
-        if self._target is not None:
-            if not -values.shape[1] <= self._target < values.shape[1]:
-                bad_value(
-                    "target",
-                    f"a class below {values.shape[1]}",
-                    self._target,
-                    "pick one",
-                )
-            values = values[:, self._target]
-        return values.cpu()
+        return self._rows.row(mask)
 
     def _checked(self, masks: Tensor) -> Tensor:
         if not isinstance(masks, Tensor) or masks.dtype != torch.bool:
@@ -249,42 +191,6 @@ class TextGame(Game):
                 "give each coalition one entry per player",
             )
         return masks.cpu()
-
-    def _token_for(self, absence: Absence) -> int | None:
-        if absence not in ("mask", "pad"):
-            return None
-        token = getattr(self.text.tokenizer, f"{absence}_token_id", None)
-        if token is None:
-            bad_value(
-                "absence",
-                "one that the tokenizer can write",
-                repr(absence),
-                f"it has no {absence} token; take 'drop' or 'attention'",
-            )
-        return int(token)
-
-    def _vector(self, embedding: Tensor | None) -> Tensor:
-        table = getattr(self.model, "get_input_embeddings", lambda: None)()
-        if (
-            table is None
-            or "inputs_embeds" not in signature(self.model.forward).parameters
-        ):
-            bad_value(
-                "absence",
-                "one that the model can show",
-                "'embedding'",
-                "it takes no inputs_embeds; take 'drop', 'mask' or 'attention'",
-            )
-        size = table.weight.shape[1]
-        vector = torch.zeros(size) if embedding is None else embedding
-        if tuple(vector.shape) != (size,):
-            bad_value(
-                "embedding",
-                f"of shape ({size},)",
-                f"shape {tuple(vector.shape)}",
-                "pass one vector, or None for zeros",
-            )
-        return vector
 
 
 def evaluate_together(games: Sequence[TextGame], show_progress: bool = False) -> None:
@@ -305,69 +211,9 @@ def evaluate_together(games: Sequence[TextGame], show_progress: bool = False) ->
         bad_value("games", "of one model", "several", "evaluate them model by model")
     for game in games:
         check_enumerable(game.n_players)
-    _evaluate([(game, all_masks(game.n_players)) for game in games], show_progress)
-
-
-def _evaluate(wanted: Sequence[tuple[TextGame, Tensor]], show_progress: bool) -> None:
-    """Evaluate what is missing, in batches of similar length and one kind."""
-    missing: dict[tuple[int, bytes], tuple[TextGame, _Row]] = {}
-    for game, masks in wanted:
-        for mask in masks:
-            key = _packed(mask)
-            if key not in game._known:
-                missing.setdefault((id(game), key), (game, game.row(mask)))
-    jobs = sorted(
-        ((game, key, row) for (_, key), (game, row) in missing.items()),
-        key=lambda job: len(job[2].ids),
-    )
-    kinds: dict[Any, list[tuple[TextGame, bytes, _Row]]] = {}
-    for job in jobs:
-        kinds.setdefault(_kind(job[0]), []).append(job)
-    with progress_bar(show_progress, "TextGame", len(jobs)) as bar:
-        for kind in kinds.values():
-            _run(kind, bar)
-
-
-def _kind(game: TextGame) -> Any:
-    """What must be the same in one batch."""
-    transform = getattr(game._value, "transform", game._value)
-    return game._target, game._absence, transform, id(game._embedding)
-
-
-def _run(jobs: Sequence[tuple[TextGame, bytes, _Row]], bar: Any) -> None:
-    device = next((p.device.type for p in jobs[0][0].model.parameters()), "cpu")
-    tokens, rows = TOKENS_ON[device == "cpu"], ROWS_ON[device == "cpu"]
-    start = 0
-    while start < len(jobs):
-        stop = start + 1
-        while (
-            stop < len(jobs)
-            and stop - start < rows
-            and (stop - start + 1) * len(jobs[stop][2].ids) <= tokens
-        ):
-            stop += 1
-        batch = jobs[start:stop]
-        values = batch[0][0]._values([row for _, _, row in batch])
-        _check_finite(values)
-        for (game, key, _), value in zip(batch, values, strict=True):
-            game._known[key] = value
-        for game in {id(game): game for game, _, _ in batch}.values():
-            game.n_forwards += 1
-        bar.update(len(batch))
-        start = stop
-
-
-def _check_finite(values: Tensor) -> None:
-    if not bool(torch.isfinite(values).all()):
-        raise ValueError(
-            "`model` must return finite logits, got NaN or infinity; check the model, "
-            "or explain a value that stays finite"
-        )
+    wanted = [(game._rows, all_masks(game.n_players)) for game in games]
+    evaluate_rows(wanted, show_progress)
 
 
 def _identity(logits: Tensor) -> Tensor:
     return logits
-
-
-def _packed(mask: Tensor) -> bytes:
-    return bytes(mask.tolist())
