@@ -78,7 +78,9 @@ def test_every_figure_follows_its_definition(random_table):
         curves = [reference.removal(g, x) for g, x in zip(games, t, strict=True)]
         for which_one, curve in enumerate((row.deletion, row.insertion)):
             means = torch.tensor([c[which_one] for c in curves]).mean(0)
-            assert_close(curve, means.double()), name
+            assert_close(
+                curve, means.double(), msg=lambda text, name=name: f"{name}: {text}"
+            )
 
     agreement = found.agreement(k=2)
     for i, a in enumerate(found.values.values()):
