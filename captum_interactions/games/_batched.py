@@ -11,18 +11,23 @@ import torch
 from torch import Tensor
 
 from captum_interactions._captum import progress_bar
-from captum_interactions._checks import bad_value
 from captum_interactions.games._forward import Forward
 from captum_interactions.games._model_blocks import ModelBlocks
-from captum_interactions.games._precision import ROUNDING_UNITS, working_unit
-from captum_interactions.games._proof import (
-    Proof,
+from captum_interactions.games._one_by_one import (
     ScalarPerBatchError,
     UnbatchableError,
+    check_scalar_per_batch,
     warn_of_passes,
 )
+from captum_interactions.games._precision import ROUNDING_UNITS, working_unit
+from captum_interactions.games._proof import Proof
 from captum_interactions.games._random_state import RandomState
-from captum_interactions.games._values import ValueBlocks, coalition_values
+from captum_interactions.games._values import (
+    ValueBlocks,
+    bad_rows,
+    check_table_size,
+    coalition_values,
+)
 from captum_interactions.games.base import Game
 from captum_interactions.games.batching import (
     FixedBatch,
@@ -38,9 +43,6 @@ __all__ = ["BatchedGame"]
 
 # So few passes are done one by one: there is nothing to gain by a proof.
 _FEW_PASSES = 2
-# All outputs of all coalitions, if no target was chosen, stay below this: 16 outputs of
-# 24 players, the most that are enumerated.
-_MOST_TABLE_BYTES = 1 << 31
 
 
 class BatchedGame(Game):
@@ -182,16 +184,9 @@ class BatchedGame(Game):
             self._masked.n_baselines,
         )
         bar.update(self._forward.n_calls - before)
-        outputs = proof.gap[0].numel()
-        size = 8 * outputs * source.total * self._masked.batch_size
-        if self._explains_all and outputs > 1 and size > _MOST_TABLE_BYTES:
-            bad_value(
-                "target",
-                f"given for an output of {outputs:,} values",
-                f"None, so that v of {source.total:,} coalitions and "
-                f"{self._masked.batch_size} examples would take {size / 2**30:.1f} GiB",
-                "choose the output to explain",
-            )
+        if self._explains_all:
+            outputs = proof.gap[0].numel()
+            check_table_size(outputs, source.total, self._masked.batch_size)
         return proof
 
     def _batch(
@@ -220,13 +215,7 @@ class BatchedGame(Game):
         if self._proof is not None:
             self._proof.one_by_one = True
         if isinstance(why, ScalarPerBatchError):
-            if self._per_eval is not None and self._per_eval > 1:
-                bad_value(
-                    "perturbations_per_eval",
-                    "1 or None when `forward_func` returns one scalar per batch",
-                    self._per_eval,
-                    "coalitions can't share a batch then",
-                )
+            check_scalar_per_batch(self._per_eval)
             return
         warn_of_passes(why, self._masked.batch_size)
 
@@ -303,10 +292,5 @@ class BatchedGame(Game):
                 return output.reshape(1)
             raise ScalarPerBatchError("it returns one scalar for all of them")
         if output.shape[0] != expected:
-            raise ValueError(
-                f"`forward_func` must return one row per input row ({expected} for "
-                f"{repeats} coalitions of {self._masked.batch_size} examples), or one "
-                f"scalar for the whole batch, got shape {tuple(output.shape)}; wrap "
-                "it so that its first dimension is the batch"
-            )
+            bad_rows(output, repeats, self._masked.batch_size)
         return output

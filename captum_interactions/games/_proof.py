@@ -9,7 +9,6 @@ compared with what they give in company, where they occur anyway.
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
@@ -18,12 +17,12 @@ from torch import Tensor
 
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games._callables import is_training
+from captum_interactions.games._one_by_one import UnbatchableError
 from captum_interactions.games._precision import working_unit
 from captum_interactions.games._random_state import RandomState
-from captum_interactions.games._ranks import OnAllRanks
 from captum_interactions.games.rows import CodeRows, MaskRows
 
-__all__ = ["Proof", "ScalarPerBatchError", "UnbatchableError", "warn_of_passes"]
+__all__ = ["Proof"]
 
 # Kernels for different batch sizes add up in different orders: networks of float32 were
 # seen to differ by up to 10 units in the last place of |v|. So much more is let pass
@@ -40,30 +39,6 @@ _DOUBTFUL_POWER = 0.375
 _REDRAWN = 64
 # Chance may happen to draw the same twice; it is asked this often.
 _REPEATS = 4
-
-
-class UnbatchableError(OnAllRanks):
-    """Coalitions can't share a pass; says why."""
-
-
-class ScalarPerBatchError(UnbatchableError):
-    """They can't because the forward function returns one scalar for a batch."""
-
-
-def warn_of_passes(why: UnbatchableError, batch_size: int) -> None:
-    """Say that every coalition gets a pass of its own."""
-    examples = (
-        f" (the {batch_size} examples still share it; explain them one at a time if "
-        "they should not)"
-    ) * (batch_size > 1)
-    warnings.warn(
-        "`forward_func` does not give several coalitions in one forward pass the "
-        f"values it gives each alone: {why}. Every coalition gets its own pass "
-        f"instead{examples}, which is slower; `perturbations_per_eval=1` chooses "
-        "this without trying",
-        UserWarning,
-        stacklevel=7,
-    )
 
 
 class _Control(NamedTuple):

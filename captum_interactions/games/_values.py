@@ -1,16 +1,28 @@
-"""Values as they come, block by block, along the coalition axis."""
+"""Values as they come, block by block, along the coalition axis; what they must be."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 
+from captum_interactions._checks import bad_value
 from captum_interactions.functional.coalitions import accumulation_dtype
 
-__all__ = ["ValueBlocks", "check_finite", "coalition_values"]
+__all__ = [
+    "ValueBlocks",
+    "bad_rows",
+    "check_finite",
+    "check_table_size",
+    "coalition_values",
+]
+
+# All outputs of all coalitions, if no target was chosen, stay below this: 16 outputs of
+# 24 players, the most that are enumerated.
+_MOST_TABLE_BYTES = 1 << 31
 
 
 class ValueBlocks:
@@ -91,6 +103,37 @@ def check_finite(values: Tensor, members: Callable[[int], tuple[int, ...]]) -> N
             f"players {members(int(bad[0]))}; check the baselines, or explain a value "
             "that stays finite (log_odds instead of the logarithm of a probability)"
         )
+
+
+def check_table_size(outputs: int, n_coalitions: int, batch_size: int) -> None:
+    """Refuse to keep so many outputs that no memory holds them, if none was chosen.
+
+    Raises:
+        ValueError: If they are too many.
+    """
+    size = 8 * outputs * n_coalitions * batch_size
+    if outputs > 1 and size > _MOST_TABLE_BYTES:
+        bad_value(
+            "target",
+            f"given for an output of {outputs:,} values",
+            f"None, so that v of {n_coalitions:,} coalitions and "
+            f"{batch_size} examples would take {size / 2**30:.1f} GiB",
+            "choose the output to explain",
+        )
+
+
+def bad_rows(output: Tensor, n_coalitions: int, batch_size: int) -> NoReturn:
+    """Say that an output has neither a row per input row nor one scalar in all.
+
+    Raises:
+        ValueError: Always.
+    """
+    raise ValueError(
+        f"`forward_func` must return one row per input row "
+        f"({n_coalitions * batch_size} for {n_coalitions} coalitions of {batch_size} "
+        f"examples), or one scalar for the whole batch, got shape "
+        f"{tuple(output.shape)}; wrap it so that its first dimension is the batch"
+    )
 
 
 def coalition_values(
