@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from captum_interactions._captum import format_output
@@ -22,6 +21,10 @@ from captum_interactions.baselines._fit_checks import (
     check_game,
     check_starts,
     warn,
+)
+from captum_interactions.baselines._fit_modes import (
+    outside_inference,
+    parameters_frozen,
 )
 from captum_interactions.baselines._settings import Objective, Preset, choose_settings
 from captum_interactions.baselines.examples import (
@@ -217,9 +220,9 @@ def learn_baselines(
             "a baseline per example needs examples that keep their place",
         )
     if isinstance(inputs, (Tensor, tuple)):
-        inputs = _outside_inference(inputs)
+        inputs = outside_inference(inputs)
     examples = open_examples(
-        inputs, target, _outside_inference(additional_forward_args), feature_mask
+        inputs, target, outside_inference(additional_forward_args), feature_mask
     )
     descent = Descent(settings, per_example, generator, show_progress)
     devices = list(range(torch.cuda.device_count()))
@@ -230,7 +233,7 @@ def learn_baselines(
     ):
         warn_if_training(forward_func)
         games = ExampleGames(examples, forward_func, perturbations_per_eval)
-        with _parameters_frozen(forward_func):
+        with parameters_frozen(forward_func):
             return _learn(examples, games, init, descent)
 
 
@@ -282,29 +285,3 @@ def _profile(
         total = total + strength.double() * game.batch_size
         count += game.batch_size
     return total / count
-
-
-def _outside_inference(value: Any) -> Any:
-    """Return tensors of ``inference_mode`` as copies that a graph can hold."""
-    if isinstance(value, tuple):
-        return tuple(map(_outside_inference, value))
-    if isinstance(value, Tensor) and value.is_inference():
-        with torch.inference_mode(False):
-            return value.clone()
-    return value
-
-
-@contextmanager
-def _parameters_frozen(forward_func: Callable[..., Any]) -> Iterator[None]:
-    """Spare the gradients of a model's parameters, and put their flags back."""
-    parameters = (
-        list(forward_func.parameters()) if isinstance(forward_func, nn.Module) else []
-    )
-    flags = [parameter.requires_grad for parameter in parameters]
-    try:
-        for parameter in parameters:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter, flag in zip(parameters, flags, strict=True):
-            parameter.requires_grad_(flag)

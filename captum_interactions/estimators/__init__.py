@@ -4,13 +4,14 @@ Nothing here knows a model. A plan is a generator that yields masks, is sent the
 values, and returns an estimate; :func:`evaluate` runs it on a game.
 """
 
+from captum_interactions.estimators._kernel_estimation import kernel_plan
 from captum_interactions.estimators._stratified import (
     MAX_TABLE_PLAYERS,
     smallest_budget,
 )
 from captum_interactions.estimators.driver import Evaluations, evaluate
 from captum_interactions.estimators.estimate import Estimate, Reading
-from captum_interactions.estimators.kernel import KernelEstimate, kernel_plan
+from captum_interactions.estimators.kernel import KernelEstimate
 from captum_interactions.estimators.paired import PairedEstimate, pair_plan
 from captum_interactions.estimators.plans import order_plan, table_plan
 from captum_interactions.estimators.sparse import SparseEstimate

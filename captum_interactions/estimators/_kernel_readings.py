@@ -11,12 +11,16 @@ explicit terms and the nugget each add what their own covariance says.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import log
 
 import torch
 from torch import Tensor
 
+from captum_interactions.estimators._kernel_pairs import (
+    PairVectors,
+    Side,
+    centered_gram,
+)
 from captum_interactions.estimators._kernel_posterior import KernelPosterior
 from captum_interactions.estimators._kernel_prior import size_kernel
 from captum_interactions.estimators._mixtures import Mixture, log_choose
@@ -56,26 +60,6 @@ def read_pairs_of(
     return value, reading.pair_errors()
 
 
-@dataclass(frozen=True)
-class _Side:
-    """Coalitions (or their complements) as an index sees them.
-
-    Attributes:
-        signs: ±1, ``(h, n)``.
-        weights: Their weights, ``(h,)``.
-        mass: weight · P at each node, ``(Q, h)``.
-        size: The size term's covariance with the index, ``(h,)``.
-        single: Weight of the evaluated coalition itself, times the nugget, by how many
-            of the players in question it holds (none first), ``(degree + 1, h)``.
-    """
-
-    signs: Tensor
-    weights: Tensor
-    mass: Tensor
-    size: Tensor
-    single: Tensor
-
-
 class _Reading:
     """One mixture on one posterior, for players (degree 1) or pairs (degree 2)."""
 
@@ -94,21 +78,21 @@ class _Reading:
         self.symmetric = mixture.symmetric
         self.parity = degree % 2
 
-    def sides(self) -> list[_Side]:
+    def sides(self) -> list[Side]:
         signs, (even, odd) = self.posterior.signs, self.posterior.weights
         if self.symmetric:
             return [self._side(signs, odd if self.parity else even)]
         here, there = self.posterior.full_weights()
         return [self._side(signs, here), self._side(-signs, there)]
 
-    def _side(self, signs: Tensor, weights: Tensor) -> _Side:
+    def _side(self, signs: Tensor, weights: Tensor) -> Side:
         logs = torch.log1p(self.drift) + torch.log1p(-self.drift)
         turns = torch.log1p(self.drift) - torch.log1p(-self.drift)
         level = logs.sum(-1) / 2 - torch.log1p(self.rho).sum()
         mass = turns / 2 @ signs.to(turns.dtype).mT
         mass = (mass + (level + self.mixture.log_weights)[:, None]).exp()
         sizes = ((signs.sum(-1) + signs.shape[-1]) / 2).round().long()
-        return _Side(
+        return Side(
             signs, weights, mass, self._size_covariance()[sizes], self._single(sizes)
         )
 
@@ -143,7 +127,7 @@ class _Reading:
 
     # Players -------------------------------------------------------------------------
 
-    def players(self, side: _Side) -> Tensor:
+    def players(self, side: Side) -> Tensor:
         """a-vectors of all players, ``(n, h)``."""
         signs = side.signs
         mass = side.mass.mT  # (h, Q)
@@ -204,7 +188,7 @@ class _Reading:
         for side in self.sides():
             signs = side.signs
             for mass, gain, drift in zip(side.mass, self.gain, self.drift, strict=True):
-                out += _centred_gram(signs, mass * side.weights, gain, drift)
+                out += centered_gram(signs, mass * side.weights, gain, drift)
             out += (side.size * side.weights).sum()
             none, one, both = side.single * side.weights
             rows = side.single.abs().amax(0) > 0
@@ -215,7 +199,7 @@ class _Reading:
             self._add_terms(out, side)
         return out
 
-    def _add_terms(self, out: Tensor, side: _Side) -> None:
+    def _add_terms(self, out: Tensor, side: Side) -> None:
         terms = self.posterior.prior.terms
         if len(terms):
             features = terms.features(side.signs) * terms.variance
@@ -229,7 +213,7 @@ class _Reading:
         even, odd = self.pair_variances()
         out = self.rho.new_zeros(n, n)
         first, second = torch.triu_indices(n, n, 1, device=out.device)
-        sides = [_PairVectors(self, side) for side in self.sides()]
+        sides = [PairVectors(self, side) for side in self.sides()]
         columns = max(1, min(_COLUMNS, _MOST_VALUES // h))
         starts, waiting = 0, []
         held = 0
@@ -309,61 +293,3 @@ class _Reading:
             even += shared(spread * is_even)
             odd += shared(spread * (1 - is_even))
         return even, odd
-
-
-class _PairVectors:
-    """a-vectors of the pairs of one player at a time."""
-
-    def __init__(self, reading: _Reading, side: _Side) -> None:
-        self._reading, self._side = reading, side
-        self._signs = side.signs.mT.contiguous()  # (n, h)
-        none, one, both = side.single
-        present = (self._signs > 0).to(side.signs)
-        self._present, self._linear = present, one - none
-        self._both = both - 2 * one + none
-        self._constant = side.size + none
-        self._has_nugget = bool((side.single != 0).any())
-        gain, drift = reading.gain.mT, (reading.gain * reading.drift).mT
-        if gain.is_complex():  # Re(C U) = Re C · Re U − Im C · Im U
-            gain = torch.cat([gain.real, -gain.imag], -1)
-            drift = torch.cat([drift.real, -drift.imag], -1)
-        self._gain, self._drift = gain.contiguous(), drift.contiguous()
-
-    def of_player(self, i: int) -> Tensor:
-        """Pairs (i, j) of all j > i, ``(n − 1 − i, h)``."""
-        reading, side = self._reading, self._side
-        moved = self._signs[i] - reading.drift[:, i, None]
-        mass = side.mass * reading.gain[:, i, None] * moved
-        if mass.is_complex():
-            mass = torch.cat([mass.real, mass.imag])
-        out = self._gain[i + 1 :] @ mass
-        out *= self._signs[i + 1 :]
-        out.addmm_(self._drift[i + 1 :], mass, alpha=-1)
-        if self._has_nugget:
-            mine = self._present[i]
-            out += self._constant + self._linear * mine
-            out.addcmul_(self._present[i + 1 :], self._linear + self._both * mine)
-        else:
-            out += self._constant
-        terms = reading.posterior.prior.terms
-        held = terms.players[:, i]
-        if held.any():
-            weight = terms.variance[0] * reading._of_terms()
-            features = terms.features(side.signs)[:, held] * weight[held]
-            out += terms.players[held][:, i + 1 :].to(out).mT @ features.mT
-        return out
-
-
-def _centred_gram(signs: Tensor, mass: Tensor, gain: Tensor, drift: Tensor) -> Tensor:
-    """Re Σ_T mass c_i c_j (χ_i − r_i)(χ_j − r_j), ``(n, n)``."""
-    if mass.is_complex():
-        second = torch.complex(
-            signs.mT @ (signs * mass.real[:, None]),
-            signs.mT @ (signs * mass.imag[:, None]),
-        )
-        first = torch.complex(signs.mT @ mass.real, signs.mT @ mass.imag)
-    else:
-        second, first = signs.mT @ (signs * mass[:, None]), signs.mT @ mass
-    crossed = first[:, None] * drift
-    centred = second - crossed - crossed.mT + mass.sum() * drift[:, None] * drift
-    return (gain[:, None] * gain * centred).real

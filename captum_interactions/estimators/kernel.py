@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import comb
 
 import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
-from captum_interactions._random import own_generator
-from captum_interactions.estimators._kernel_fit import fit_priors
 from captum_interactions.estimators._kernel_points import (
     read_and,
     read_values,
     search_and,
 )
 from captum_interactions.estimators._kernel_posterior import KernelPosterior, solve
-from captum_interactions.estimators._kernel_prior import KernelPrior, joined_priors
+from captum_interactions.estimators._kernel_prior import KernelPrior
 from captum_interactions.estimators._kernel_readings import (
     read_pairs_of,
     read_players,
 )
-from captum_interactions.estimators._kernel_terms import improved
 from captum_interactions.estimators._mixtures import (
     density_mixture,
     joined_orders,
@@ -31,11 +27,9 @@ from captum_interactions.estimators._mixtures import (
     row_sum_mixture,
 )
 from captum_interactions.estimators.estimate import Estimate, Reading
-from captum_interactions.estimators.kernel_plan import complement_pairs
-from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.functional.shapley import PairIndex
 
-__all__ = ["KernelEstimate", "fit_kernel", "kernel_plan"]
+__all__ = ["KernelEstimate"]
 
 _DENSITIES = {
     "SII": "uniform",
@@ -45,15 +39,8 @@ _DENSITIES = {
     "FSII": "faith",
     "FBII": "half",
 }
-# Explicit terms are tried beyond 20 players, unless the kernel explains everything (a
-# game of ANDs alone can be smooth: R² .99 at 30 players). With fewer players they cost
-# a batch of 200 games twice its time, and networks gained nothing.
-_LARGE, _WELL_PREDICTED = 20, 0.9995
 # Factors are solved again when they are read, unless they fit here.
 _MOST_KEPT_BYTES = 1 << 29
-# Values that differ by less than this share of their size are one value.
-_CONSTANT = 1e-12
-
 _RowReading = Callable[[KernelPosterior], tuple[Tensor, Tensor | None]]
 
 
@@ -231,59 +218,6 @@ class KernelEstimate(Estimate):
         )
 
 
-def fit_kernel(
-    masks: Tensor,  # (h, n) bool
-    values: Tensor,  # (*lead, 2h)
-    *,
-    generator: torch.Generator | None = None,
-) -> KernelEstimate:
-    """Fit the prior of each game, and terms of its own where it asks for them.
-
-    Args:
-        masks: One coalition of each pair, ∅ first, none the other's complement.
-        values: v of these coalitions, then of their complements in the same order.
-        generator: Source of randomness for the rows that fits look at.
-    """
-    generator = own_generator(generator)
-    rows = values.to(accumulation_dtype(values.device))
-    rows = rows.reshape(-1, values.shape[-1])
-    masks = masks.to(rows.device)
-    signs = 2 * masks.to(rows) - 1
-    center = rows.mean(-1)
-    away = rows - center[:, None]
-    scale = away.square().mean(-1).sqrt()
-    varies = scale > _CONSTANT * rows.abs().amax(-1)
-    # Values of a constant game are standardised to 0.
-    standard = away / torch.where(varies, scale, torch.inf)[:, None]
-    here, there = standard.unflatten(-1, (2, -1)).unbind(-2)
-    even, odd = (here + there) / 2, (here - there) / 2
-    measured = _shuffled(_open_pairs(masks), generator)
-    prior = fit_priors(signs, even, odd, generator=generator)
-    tried = signs.shape[-1] > _LARGE
-    scores, rows_of_terms = [], []
-    for row in range(len(rows)):
-        own = prior.row(row)
-        score = solve(own, signs, even[row], odd[row], measured).left_out
-        if tried and bool(varies[row]) and float(score) < _WELL_PREDICTED:
-            own, score = improved(
-                own, signs, even[row], odd[row], measured, score, generator
-            )
-        scores.append(score)
-        rows_of_terms.append(own)
-    return KernelEstimate(
-        masks,
-        even,
-        odd,
-        center,
-        torch.where(varies, scale, 0.0),
-        joined_priors(rows_of_terms),
-        measured,
-        tuple(values.shape[:-1]),
-        torch.stack(scores),
-        rows[:, [0, len(masks)]],
-    )
-
-
 def _stacked(
     found: list[tuple[Tensor, Tensor | None]],
 ) -> tuple[Tensor, Tensor | None]:
@@ -317,60 +251,3 @@ def _pairs(posterior: KernelPosterior, index: str) -> tuple[Tensor, Tensor | Non
     if error is None or own_error is None:
         return value, None
     return value, error + torch.diag_embed(own_error)
-
-
-def _shuffled(places: Tensor, generator: torch.Generator | None) -> Tensor:
-    device = generator.device if generator is not None else None
-    order = torch.randperm(len(places), generator=generator, device=device)
-    return places[order.to(places.device)]
-
-
-def _open_pairs(masks: Tensor) -> Tensor:
-    """Pairs of sizes that were not enumerated; all but ∅ and N if every size was."""
-    n = masks.shape[-1]
-    sizes = masks.sum(-1)
-    sizes = torch.minimum(sizes, n - sizes)
-    held = sizes.bincount(minlength=n // 2 + 1).tolist()
-    is_open = [
-        held[s] < comb(n, s) // (2 if 2 * s == n else 1) for s in range(n // 2 + 1)
-    ]
-    chosen = torch.tensor(is_open, device=masks.device)[sizes]
-    if not bool(chosen.any()):
-        chosen = sizes > 0
-    return chosen.nonzero()[:, 0]
-
-
-def kernel_plan(
-    n_players: int,
-    budget: int,
-    *,
-    generator: torch.Generator | None = None,
-) -> Generator[Tensor, Tensor, KernelEstimate]:
-    """Evaluate complement pairs of coalitions in one round.
-
-    Args:
-        n_players: Number of players.
-        budget: Coalitions to evaluate.
-        generator: Source of randomness.
-
-    Yields:
-        Masks ``(C, n)``, C even and at most ``budget``; takes values ``(*lead, C)``.
-
-    Returns:
-        The estimate.
-
-    Raises:
-        ValueError: If the budget is too small for an estimate.
-
-    Example:
-        >>> from captum_interactions.estimators import evaluate
-        >>> plan = kernel_plan(25, 120, generator=torch.Generator().manual_seed(0))
-        >>> product = lambda masks: masks[:, 0].double() * masks[:, 1]
-        >>> estimate = evaluate(plan, product)
-        >>> round(estimate.pair_index("SII").value[0, 1].item(), 2)
-        1.0
-    """
-    generator = own_generator(generator)
-    chosen = complement_pairs(n_players, budget, generator)
-    values = yield torch.cat([chosen, ~chosen])
-    return fit_kernel(chosen, values, generator=generator)

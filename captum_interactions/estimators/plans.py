@@ -12,6 +12,7 @@ from torch import Tensor
 from captum_interactions._checks import bad_value
 from captum_interactions._random import own_generator
 from captum_interactions.estimators._completion import complete_table
+from captum_interactions.estimators._kernel_estimation import kernel_plan
 from captum_interactions.estimators._pilot import (
     PILOT_SHARE,
     promises_less,
@@ -23,7 +24,7 @@ from captum_interactions.estimators._stratified import (
     stratified_codes,
 )
 from captum_interactions.estimators.driver import Plan
-from captum_interactions.estimators.kernel import KernelEstimate, kernel_plan
+from captum_interactions.estimators.kernel import KernelEstimate
 from captum_interactions.estimators.paired import (
     PairedEstimate,
     pair_plan,

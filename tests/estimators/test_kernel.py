@@ -17,11 +17,10 @@ from captum_interactions.estimators import _kernel_points as points
 from captum_interactions.estimators import _kernel_posterior as posteriors
 from captum_interactions.estimators import _kernel_readings as readings
 from captum_interactions.estimators import _mixtures as mixtures
-from captum_interactions.estimators import evaluate
+from captum_interactions.estimators import evaluate, kernel_plan
 from captum_interactions.estimators._explicit_terms import ExplicitTerms
 from captum_interactions.estimators._kernel_prior import KernelPrior
 from captum_interactions.estimators._lbfgs import minimize
-from captum_interactions.estimators.kernel import kernel_plan
 from captum_interactions.estimators.kernel_plan import (
     complement_pairs,
     smallest_pair_budget,
