@@ -9,15 +9,10 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import (
-    DataLoader,
-    DistributedSampler,
-    IterableDataset,
-    RandomSampler,
-)
 
 from captum_interactions._captum import progress_bar
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions.attr._dataset_order import batches_of, order_of
 from captum_interactions.games.evaluation import (
     Ranks,
     digest,
@@ -97,7 +92,7 @@ def explain_dataset(
     _check(method, metrics, shard, generator)
     ranks = ranks_in_force() if shard is None else Ranks()
     first, step = (ranks.rank, ranks.size) if shard is None else shard
-    order = ranks.from_first(lambda: _order(loader, in_shards=shard is not None))
+    order = ranks.from_first(lambda: order_of(loader, in_shards=shard is not None))
     kept = None
     if folder is not None:
         found = _components(method, options, generator, order)
@@ -106,7 +101,7 @@ def explain_dataset(
         method, arguments, options, generator, kept, is_sent=ranks.size > 1
     )
     results: dict[int, Any] = {}
-    mine = _batches(loader, order, first, step)
+    mine = batches_of(loader, order, first, step)
     total = None if order is None else sum(map(len, order))
     with (
         working_alone(),
@@ -224,56 +219,6 @@ def _usual_arguments(batch: Any) -> dict[str, Any]:
         f"a batch of {what}",
         "say by `arguments` what is what",
     )
-
-
-def _order(loader: Any, in_shards: bool) -> list[list[int]] | None:
-    """Return the indices of every batch, if the loader has such a thing."""
-    batches = getattr(loader, "batch_sampler", None)
-    if not isinstance(loader, DataLoader) or batches is None:
-        return None
-    if isinstance(loader.dataset, IterableDataset):  # its sampler never ends
-        return None
-    sampler = getattr(batches, "sampler", None)
-    if isinstance(sampler, DistributedSampler):
-        bad_value(
-            "loader",
-            "one of all examples",
-            "one with a DistributedSampler, which gives each rank a part",
-            "leave the sampler out: the ranks take batches in turn",
-        )
-    if in_shards and isinstance(sampler, RandomSampler) and sampler.generator is None:
-        bad_value(
-            "loader",
-            "one that gives the same batches in every shard",
-            "one that shuffles by an unseeded generator",
-            "set shuffle=False or pass it a seeded generator",
-        )
-    return [list(batch) for batch in batches]
-
-
-def _batches(
-    loader: Any, order: list[list[int]] | None, first: int, step: int
-) -> Iterator[tuple[int, Any]]:
-    """Yield every ``step``-th batch with its number, loading no others if it can."""
-    if order is None:
-        for number, batch in enumerate(loader):
-            if number % step == first:
-                yield number, batch
-        return
-    own = order[first::step]
-    part = DataLoader(
-        loader.dataset,
-        batch_sampler=own,
-        num_workers=loader.num_workers,
-        collate_fn=loader.collate_fn,
-        pin_memory=loader.pin_memory,
-        timeout=loader.timeout,
-        worker_init_fn=loader.worker_init_fn,
-        multiprocessing_context=loader.multiprocessing_context,
-        generator=loader.generator,
-        prefetch_factor=loader.prefetch_factor,
-    )
-    yield from zip(range(first, len(order), step), part, strict=True)
 
 
 def _components(

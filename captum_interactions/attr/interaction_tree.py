@@ -36,7 +36,7 @@ from captum_interactions.estimators.tree_graphs import graphs_of
 from captum_interactions.games import Game
 from captum_interactions.players import Players
 from captum_interactions.results import InteractionTreeResult
-from captum_interactions.results.tree import collect_trees
+from captum_interactions.results._tree_building import collect_trees
 
 __all__ = ["MAX_TREE_PLAYERS", "InteractionTree"]
 

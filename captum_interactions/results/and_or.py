@@ -13,32 +13,25 @@ from captum_interactions._checks import bad_value, check_positive_int
 from captum_interactions.functional import (
     and_from_or,
     coalition_members,
-    explained_ratio,
     masks_to_codes,
     multi_order_interaction_from_and,
     multi_order_interaction_from_or,
-    net_explained_ratio,
     noise_floor,
     or_reconstruction,
     pair_index_from_and,
-    r_squared,
     salient_interactions,
     shapley_values_from_and,
-    terms_for_share,
     zeta,
 )
 from captum_interactions.functional.coalitions import codes_of_sizes
 from captum_interactions.functional.pairs import resolve_orders
 from captum_interactions.functional.shapley import PairIndex
-from captum_interactions.functional.sparsity import (
-    signed_order_strength as signed_size_strength,
-)
+from captum_interactions.results._and_or_sparsity import Sparsity, strongest_r_squared
 from captum_interactions.results._core import Listing, written
-from captum_interactions.results._dense import SHOWN, dense_note, strongest
+from captum_interactions.results._dense import SHOWN, dense_note
 from captum_interactions.results._noise import told
 from captum_interactions.results._order_pictures import OrderPictures
 from captum_interactions.results._shapiq_values import moebius_values
-from captum_interactions.results._size_pictures import SizePictures
 from captum_interactions.results.base import InteractionResult
 
 if TYPE_CHECKING:
@@ -70,7 +63,7 @@ class AndOrTerm(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AndOrInteractionResult(SizePictures, OrderPictures, InteractionResult):
+class AndOrInteractionResult(Sparsity, OrderPictures, InteractionResult):
     """AND and OR interactions of a model's output, and what can be read from them.
 
     v(T) = Σ_{S⊆T} I_and(S) + Σ_{S∩T≠∅} I_or(S). Readings that judge sparsity leave the
@@ -252,76 +245,11 @@ class AndOrInteractionResult(SizePictures, OrderPictures, InteractionResult):
             parts = torch.where(keep, parts, 0.0)
         return zeta(parts[..., 0, :]) + or_reconstruction(parts[..., 1, :])
 
-    def strongest_r_squared(self, k: int = SHOWN) -> Tensor:
-        """R² with which v(∅) and the k strongest interactions give v back.
-
-        Over all 2**n coalitions. Where it is low the game is dense: networks for images
-        and sentences often put their strength into many large coalitions of alternating
-        sign, and a short list misleads.
-
-        Args:
-            k: How many interactions.
-
-        Returns:
-            ``(batch, *outputs)``, at most 1.
-
-        Raises:
-            TypeError: If k is not an integer.
-            ValueError: If k is not positive.
-        """
-        check_positive_int("k", k, "keep an interaction")
-        return self._returned(_strongest_r_squared(self.parts, self.noise, k))
-
     def __repr__(self) -> str:
         parts = self.parts.reshape(-1, *self.parts.shape[-2:])[0]
         noise = self.noise.reshape(-1, self.noise.shape[-1])[0]
-        quality = _strongest_r_squared(parts, noise, SHOWN).item()
+        quality = strongest_r_squared(parts, noise, SHOWN).item()
         return super().__repr__() + dense_note(quality)
-
-    def explained_ratio(self, threshold: float = 0.05) -> Tensor:
-        """Share of Σ|I| that the salient interactions hold, ``(batch, *outputs)``."""
-        chosen = self.salient(threshold)[..., 1:].flatten(-2)
-        return self._returned(explained_ratio(self._effects(), chosen))
-
-    def net_explained_ratio(self, threshold: float = 0.05) -> Tensor:
-        """The papers' explained ratio, ``(batch, *outputs)``.
-
-        What is left out may cancel in it; see
-        :func:`~captum_interactions.functional.net_explained_ratio`.
-        """
-        chosen = self.salient(threshold)[..., 1:].flatten(-2)
-        return self._returned(net_explained_ratio(self._effects(), chosen))
-
-    def r_squared(self, threshold: float | None = 0.05) -> Tensor:
-        """R² of the salient interactions' v over all 2**n masks, ``(batch, *outputs)``.
-
-        Args:
-            threshold: What counts as salient; ``None`` keeps everything (then R² falls
-                short of 1 by the noise term alone).
-        """
-        table = self._reconstructed(None) - self.noise
-        return self._returned(r_squared(table, self._reconstructed(threshold)))
-
-    def terms_for_share(self, share: float = 0.9) -> Tensor:
-        """How many interactions hold a share of Σ|I|, ``(batch, *outputs)`` int64.
-
-        Args:
-            share: Part of Σ|I| over S ≠ ∅ of both kinds, inside (0, 1).
-
-        Raises:
-            ValueError: If the share is not inside (0, 1).
-        """
-        return terms_for_share(self._effects(), share)
-
-    def size_strength(self) -> Tensor:
-        """Σ_{|S|=s} |I(S)| of both kinds, ``(batch, *outputs, 2, n + 1)``."""
-        up, down = signed_size_strength(self.parts)
-        return self._returned(up - down)
-
-    def signed_size_strength(self) -> tuple[Tensor, Tensor]:
-        """Positive and negative sums by size, each ``(batch, *outputs, 2, n + 1)``."""
-        up, down = signed_size_strength(self.parts)
-        return self._returned(up), self._returned(down)
 
     def to_shapiq(
         self,
@@ -369,19 +297,3 @@ class AndOrInteractionResult(SizePictures, OrderPictures, InteractionResult):
             lambda position: coalition_members(position % count + 1),
             lambda position: ("and", "or")[position // count],
         )
-
-    def _effects(self) -> Tensor:
-        """Interactions of S ≠ ∅ of both kinds, ``(batch, *outputs, 2·(2**n − 1))``."""
-        return self.parts[..., 1:].flatten(-2)
-
-
-def _strongest_r_squared(parts: Tensor, noise: Tensor, k: int) -> Tensor:
-    """R² of v from I_and(∅) and the k strongest of both kinds."""
-    size = parts.shape[-1] - 1
-    kept = strongest(parts[..., 1:].flatten(-2), k).unflatten(-1, (2, size))
-    short = torch.cat([parts[..., :1], kept], dim=-1)
-    table, fitted = (
-        zeta(both[..., 0, :]) + or_reconstruction(both[..., 1, :])
-        for both in (parts, short)
-    )
-    return r_squared(table - noise, fitted)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, get_args
 
 from torch import Tensor
 
@@ -19,18 +19,20 @@ from captum_interactions.visualization._inputs import (
 )
 from captum_interactions.visualization._pixels import centers, show_pale
 from captum_interactions.visualization._style import (
-    INK,
-    NEGATIVE,
-    POSITIVE,
-    diverging,
     figure_for,
     sign_color,
-    signed,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+from captum_interactions.visualization._network_parts import (
+    Network,
+    draw_edges,
+    draw_nodes,
+    explain_edges,
+)
 
 __all__ = ["plot_network"]
 
@@ -41,33 +43,6 @@ _ARC_STEPS = 40
 # Widths of the weakest and the strongest edge in points; over an image less, so that
 # what is below stays visible.
 _WIDTHS, _WIDTHS_ON_IMAGE = (0.6, 5.0), (0.8, 3.4)
-
-
-class _Network(NamedTuple):
-    """What is drawn, whatever the layout."""
-
-    values: Tensor
-    pairs: list[tuple[int, int]]
-    names: tuple[str, ...]
-    singles: list[float] | None
-    widths: tuple[float, float]
-
-    def value(self, pair: tuple[int, int]) -> float:
-        return float(self.values[pair])
-
-    def strength(self, value: float) -> float:
-        """|value| as a part of the largest."""
-        return abs(value) / (float(self.values.nan_to_num().abs().max()) or 1.0)
-
-    def width(self, value: float) -> float:
-        low, high = self.widths
-        return low + (high - low) * self.strength(value)
-
-    def share(self, player: int) -> float:
-        """A single player's value as a part of the largest, −1..1."""
-        if self.singles is None:
-            return 0.0
-        return self.singles[player] / (max(map(abs, self.singles)) or 1.0)
 
 
 def plot_network(
@@ -123,7 +98,7 @@ def plot_network(
         bad_value("layout", f"one of {get_args(Layout)}", repr(layout), "pick one")
     values = read_pairs(values)
     n = len(values)
-    network = _Network(
+    network = Network(
         values,
         strongest_pairs(values, k),
         read_names(names, n),
@@ -142,7 +117,7 @@ def plot_network(
 
 
 def _over_an_image(
-    network: _Network, image: Tensor, places: list[Point], ax: Axes | None
+    network: Network, image: Tensor, places: list[Point], ax: Axes | None
 ) -> tuple[Figure, Axes]:
     height, width = image.shape[-2:]
     used = sorted({player for pair in network.pairs for player in pair})
@@ -164,23 +139,23 @@ def _over_an_image(
             fontsize=8,
         )
     # A white line around each edge sets it off from the image.
-    _draw_edges(axes, network, lambda i, j: [places[i], places[j]], halo=1.6)
-    _draw_nodes(axes, network, [places[i] for i in used], used, size=26)
+    draw_edges(axes, network, lambda i, j: [places[i], places[j]], halo=1.6)
+    draw_nodes(axes, network, [places[i] for i in used], used, size=26)
     if outside:
         axes.set_ylim(1.32 * height, -0.5)
-    _explain_edges(axes, network)
+    explain_edges(axes, network)
     return figure, axes
 
 
-def _in_a_circle(network: _Network, ax: Axes | None) -> tuple[Figure, Axes]:
+def _in_a_circle(network: Network, ax: Axes | None) -> tuple[Figure, Axes]:
     n = len(network.names)
     side = min(6.0, 3.2 + 0.1 * n)
     room = 0.11 * max(map(len, network.names))
     figure, axes = figure_for(ax, side + room, side)
     turns = [math.pi / 2 - 2 * math.pi * i / n for i in range(n)]
     places = [(math.cos(turn), math.sin(turn)) for turn in turns]
-    _draw_edges(axes, network, lambda i, j: [places[i], places[j]])
-    _draw_nodes(axes, network, places, range(n), size=70)
+    draw_edges(axes, network, lambda i, j: [places[i], places[j]])
+    draw_nodes(axes, network, places, range(n), size=70)
     for (x, y), name in zip(places, network.names, strict=True):
         side_of = "center" if abs(x) < 0.05 else ("left" if x > 0 else "right")
         height = "center" if abs(y) < 0.9 else ("bottom" if y > 0 else "top")
@@ -197,11 +172,11 @@ def _in_a_circle(network: _Network, ax: Axes | None) -> tuple[Figure, Axes]:
     axes.set_xlim(-1.1, 1.1)
     axes.set_ylim(-1.2, 1.2)
     axes.axis("off")
-    _explain_edges(axes, network)
+    explain_edges(axes, network)
     return figure, axes
 
 
-def _along_a_sentence(network: _Network, ax: Axes | None) -> tuple[Figure, Axes]:
+def _along_a_sentence(network: Network, ax: Axes | None) -> tuple[Figure, Axes]:
     """Data units are inches of the figure that is made here."""
     middles, edge = [], 0.0
     for name in network.names:
@@ -227,7 +202,7 @@ def _along_a_sentence(network: _Network, ax: Axes | None) -> tuple[Figure, Axes]
         peaks[side] = max(peaks[side], height(*pair))
     up, down = peaks[1] + 0.25, peaks[-1] + 0.25
     figure, axes = figure_for(ax, max(4.0, edge), up + down + 0.5)
-    _draw_edges(axes, network, arc)
+    draw_edges(axes, network, arc)
     for i, (x, name) in enumerate(zip(middles, network.names, strict=True)):
         share = network.share(i)
         box = {
@@ -240,90 +215,5 @@ def _along_a_sentence(network: _Network, ax: Axes | None) -> tuple[Figure, Axes]
     axes.set_xlim(0, edge)
     axes.set_ylim(-down, up)
     axes.axis("off")
-    _explain_edges(axes, network)
+    explain_edges(axes, network)
     return figure, axes
-
-
-def _draw_edges(
-    axes: Axes,
-    network: _Network,
-    path: Callable[[int, int], list[Point]],
-    halo: float = 0.0,
-) -> None:
-    """One line per pair, the strongest last and on top."""
-    for i, j in reversed(network.pairs):
-        value = network.value((i, j))
-        strength = network.strength(value)
-        width = network.width(value)
-        x, y = zip(*path(i, j), strict=True)
-        if halo:
-            axes.plot(
-                x,
-                y,
-                color="white",
-                lw=width + halo,
-                zorder=1 + strength,
-                clip_on=False,
-            )
-        axes.plot(
-            x,
-            y,
-            color=sign_color(value),
-            lw=width,
-            alpha=1.0 if halo else 0.35 + 0.6 * strength,
-            solid_capstyle="round",
-            zorder=1 + strength,
-            clip_on=False,
-        )
-
-
-def _draw_nodes(
-    axes: Axes,
-    network: _Network,
-    places: Sequence[Point],
-    players: Sequence[int],
-    size: float,
-) -> None:
-    if not places:
-        return
-    x, y = zip(*places, strict=True)
-    axes.scatter(
-        x,
-        y,
-        s=size,
-        c=[network.share(i) for i in players],
-        cmap=diverging(),
-        vmin=-1,
-        vmax=1,
-        edgecolors=INK,
-        linewidths=1,
-        zorder=3,
-        clip_on=False,
-    )
-
-
-def _explain_edges(axes: Axes, network: _Network) -> None:
-    """Say below the picture what the colors mean and how strong the strongest are."""
-    from matplotlib.lines import Line2D
-
-    values = [network.value(pair) for pair in network.pairs]
-    handles = []
-    for word, color, some in (
-        ("together", POSITIVE, [v for v in values if v > 0]),
-        ("against", NEGATIVE, [v for v in values if v < 0]),
-    ):
-        if some:
-            best = max(some, key=abs)
-            text = f"{word}, {'up' if best > 0 else 'down'} to {signed(best)}"
-            width = network.width(best)
-            handles.append(Line2D([], [], color=color, lw=width, label=text))
-    if handles:
-        axes.legend(
-            handles=handles,
-            loc="upper center",
-            bbox_to_anchor=(0.5, 0),
-            frameon=False,
-            fontsize=8,
-        )
-    elif network.singles is None:
-        axes.set_title("no interaction", fontsize=9)
