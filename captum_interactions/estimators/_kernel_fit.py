@@ -34,6 +34,9 @@ _TOLERANCE = 0.1
 _RELEVANCE_SPREAD = 1.5
 # Vague: keeps variances that the data say nothing about where they started.
 _VARIANCE_SPREAD = 4.0
+# A game that is nearly additive asks for ever more of the slope: e^30 of the variance is
+# as good as all of it, and a finite number.
+_LARGEST_LOG = 30.0
 # Smallest nugget: keeps the Cholesky factor finite, far below any model's round-off.
 _SMALLEST_NUGGET = 1e-9
 # ρ of the start: 0.07 suits 14-64 players; Σρ must not grow with n, else the kernel is
@@ -97,8 +100,9 @@ class Evidence:
     def prior(self, parameters: Tensor, rows: Tensor) -> KernelPrior:
         """The prior that parameters ``(k, P)`` of some rows stand for."""
         n = self.signs.shape[-1]
-        slope, size, nugget = parameters[:, n : n + 3].exp().unbind(-1)
-        factors = parameters[:, n + 3 :].exp() @ self._members.mT
+        scales = parameters[:, n:].clamp(max=_LARGEST_LOG).exp()
+        slope, size, nugget = scales[:, :3].unbind(-1)
+        factors = scales[:, 3:] @ self._members.mT
         return KernelPrior(
             LARGEST_RELEVANCE * torch.sigmoid(parameters[:, :n]),
             slope,
@@ -134,7 +138,8 @@ class Evidence:
             pulls.append(precision.sub_(outer))
         gradient = self._gradient(prior, product, pulls)
         penalty, slopes = self._hyper_prior(parameters)
-        value = torch.where(failed, torch.inf, value + penalty)
+        value = value + penalty
+        value = torch.where(failed | ~value.isfinite(), torch.inf, value)
         return value, gradient + slopes
 
     def _covariances(

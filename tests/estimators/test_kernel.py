@@ -526,3 +526,22 @@ class TestContract(EstimateContract):
             return table[..., (masks * (1 << torch.arange(self.n))).sum(-1)]
 
         return estimate(game, self.n, 40)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_nearly_additive_games_stay_finite(seed, weight):
+    """Their likelihood asks for ever more of the additive part."""
+    x = torch.rand(30, generator=torch.Generator().manual_seed(seed))
+
+    def game(masks):  # in float32, as a model answers
+        rows = masks * x
+        return (weight * rows[:, 0] * rows[:, 1] + rows.sum(1)).double()[None]
+
+    generator = torch.Generator().manual_seed(seed)
+    found = evaluate(kernel_plan(30, 600, generator=generator), game, 600)
+    expected = x.double().clone()
+    expected[:2] += weight * x[0] * x[1] / 2
+    assert_close(found.shapley_values().value[0], expected, rtol=0, atol=1e-4)
+    pairs = found.pair_index("SII").value[0]
+    assert pairs[0, 1].item() == pytest.approx(weight * float(x[0] * x[1]), abs=1e-3)
