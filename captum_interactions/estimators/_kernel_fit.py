@@ -34,8 +34,8 @@ _TOLERANCE = 0.1
 _RELEVANCE_SPREAD = 1.5
 # Vague: keeps variances that the data say nothing about where they started.
 _VARIANCE_SPREAD = 4.0
-# A game that is nearly additive asks for ever more of the slope: e^30 of the variance is
-# as good as all of it, and a finite number.
+# A game that is nearly additive asks for ever more of the slope: e^30 of the variance
+# is as good as all of it, and a finite number.
 _LARGEST_LOG = 30.0
 # Smallest nugget: keeps the Cholesky factor finite, far below any model's round-off.
 _SMALLEST_NUGGET = 1e-9
