@@ -544,4 +544,5 @@ def test_nearly_additive_games_stay_finite(seed, weight):
     expected[:2] += weight * x[0] * x[1] / 2
     assert_close(found.shapley_values().value[0], expected, rtol=0, atol=1e-4)
     pairs = found.pair_index("SII").value[0]
-    assert pairs[0, 1].item() == pytest.approx(weight * float(x[0] * x[1]), abs=1e-3)
+    product = weight * float(x[0] * x[1])
+    assert pairs[0, 1].item() == pytest.approx(product, rel=0.05, abs=1e-4)
