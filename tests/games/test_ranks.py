@@ -201,7 +201,7 @@ def test_a_rank_that_dies(tmp_path, at):
     # What both had done is there, and another number of ranks goes on with it.
     if at > 1:
         [entry] = store_info(store).entries
-        assert 12 <= entry.n_done < 32
+        assert 8 <= entry.n_done < 32  # the 8 of the dead rank, however slow the other
     said = run_ranks(tmp_path, 3, fails_on_one, 99, "", store)
     right = counted_table()
     assert all(torch.equal(bits(found), bits(right)) for found in said)
