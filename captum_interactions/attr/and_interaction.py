@@ -64,9 +64,10 @@ class AndInteraction(AbstractInteractionAttribution):
             target: Which output is explained.
             additional_forward_args: Further arguments of the forward function.
             feature_mask: Which input elements form a player.
-            n_samples: Coalitions to evaluate per example; None evaluates all 2**n, once
-                each. With a budget all values are estimated, and standard errors are
-                reported; a small I(S) of a large S is then mostly error.
+            n_samples: Coalitions to evaluate per example, with at most 20 players; None
+                evaluates all 2**n, once each. With a budget all values are estimated,
+                and standard errors are reported; a small I(S) of a large S is then
+                mostly error.
             perturbations_per_eval: Coalitions per forward pass; None finds it.
             show_progress: Show a progress bar.
             generator: Source of randomness with ``n_samples``; None starts one from
@@ -78,7 +79,8 @@ class AndInteraction(AbstractInteractionAttribution):
         Raises:
             TypeError: As :class:`~captum_interactions.games.ModelGame`.
             ValueError: As :class:`~captum_interactions.games.ModelGame`; beyond 24
-                players in particular. If ``n_samples`` is too small.
+                players in particular. If ``n_samples`` is too small, or there
+                are more than 20 players to sample.
         """
         game = self._game(
             inputs,

@@ -147,7 +147,6 @@ def estimate_of(
     game: Game,
     n_samples: int | None,
     *,
-    unbiased: bool = False,
     generator: torch.Generator | None = None,
 ) -> Estimate:
     """Evaluate a game, on all coalitions or within a budget.
@@ -155,7 +154,6 @@ def estimate_of(
     Args:
         game: Any game.
         n_samples: Coalitions per example; None evaluates all 2**n.
-        unbiased: See :func:`~captum_interactions.estimators.table_plan`.
         generator: Source of randomness of a budget.
 
     Raises:
@@ -165,7 +163,7 @@ def estimate_of(
     if n_samples is None:
         return TableEstimate(with_batch(game.table()))
     check_positive_int("n_samples", n_samples, "None evaluates all coalitions")
-    plan = table_plan(game.n_players, n_samples, unbiased=unbiased, generator=generator)
+    plan = table_plan(game.n_players, n_samples, generator=generator)
     return run(plan, game, n_samples)
 
 

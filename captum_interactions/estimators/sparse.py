@@ -14,6 +14,7 @@ from captum_interactions.functional import (
     multi_order_shapley_from_terms,
     r_squared,
 )
+from captum_interactions.functional.shapley import PairIndex, pair_index_from_terms
 
 __all__ = ["SparseEstimate", "held_out_masks"]
 
@@ -88,6 +89,10 @@ class SparseEstimate(Estimate):
         members = self.terms.to(self.coefficients)
         sizes = members.sum(-1).clamp_min(1)
         return Reading((self.coefficients / sizes) @ members)
+
+    def pair_index(self, index: PairIndex = "SII") -> Reading:
+        """An index of all pairs, symmetric matrices ``(*lead, n, n)``."""
+        return Reading(pair_index_from_terms(self.terms, self.coefficients, index))
 
     def multi_order(self, orders: Sequence[int] | None = None) -> Reading:
         """I^(m)(i,j) by context size m, ``(*lead, orders, n, n)``; None for all."""

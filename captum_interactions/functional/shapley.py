@@ -144,9 +144,7 @@ def pair_index_from_and(
     dividends: Tensor,  # (*batch, 2**n)
     index: PairIndex = "SII",
 ) -> Tensor:
-    """Pairwise interaction index of all pairs from AND interactions.
-
-    As :func:`pair_index`, which takes the table.
+    """Pairwise index of all pairs from AND interactions, as :func:`pair_index`.
 
     Args:
         dividends: AND interactions I(S), ``(*batch, 2**n)``.
@@ -163,12 +161,7 @@ def pair_index_from_and(
         >>> pair_index_from_and(dividends)[0].tolist()
         [0.0, 3.5, 1.5]
     """
-    if index not in get_args(PairIndex):
-        bad_value("index", f"one of {get_args(PairIndex)}", repr(index), "pick one")
-    n = n_players(dividends)
-    pair, single = _WEIGHTS[index]
-    of_pairs = _size_weights(n, pair, smallest=2)
-    of_players = _size_weights(n, single, smallest=1)
+    of_pairs, of_players = _index_weights(n_players(dividends), index)
 
     def reading(a: Tensor) -> Tensor:
         pairs = pair_sums(weight_by_size(a, of_pairs))
@@ -176,6 +169,52 @@ def pair_index_from_and(
         return pairs + torch.diag_embed(own - torch.diagonal(pairs, dim1=-2, dim2=-1))
 
     return accumulated(reading, dividends)
+
+
+def _index_weights(n: int, index: PairIndex) -> tuple[Tensor, Tensor]:
+    """Weights of dividends in pairs and in players by size, each ``(n + 1,)``."""
+    if index not in get_args(PairIndex):
+        bad_value("index", f"one of {get_args(PairIndex)}", repr(index), "pick one")
+    pair, single = _WEIGHTS[index]
+    return _size_weights(n, pair, smallest=2), _size_weights(n, single, smallest=1)
+
+
+@checked
+def pair_index_from_terms(
+    masks: Tensor,  # (terms, n) bool
+    coefficients: Tensor,  # (*batch, terms)
+    index: PairIndex = "SII",
+) -> Tensor:
+    """Pairwise interaction index of a list of AND interactions, for any n.
+
+    As :func:`pair_index`, without a table: the cost is that of the terms.
+
+    Args:
+        masks: The players of each term, ``(terms, n)`` bool.
+        coefficients: The AND interactions, ``(*batch, terms)``.
+        index: The index.
+
+    Returns:
+        Symmetric matrices ``(*batch, n, n)``, in the units of the value function.
+
+    Raises:
+        ValueError: If ``index`` is unknown.
+
+    Example:
+        >>> terms = torch.tensor([[True, True, False], [True, True, True]])
+        >>> pair_index_from_terms(terms, torch.tensor([1.0, 4.0]))[0].tolist()
+        [0.0, 3.0, 2.0]
+    """
+    of_pairs, of_players = _index_weights(masks.shape[-1], index)
+
+    def reading(a: Tensor) -> Tensor:
+        members, sizes = masks.to(a), masks.sum(-1)
+        weighted = (a * of_pairs.to(a)[sizes]).unsqueeze(-1) * members
+        pairs = members.mT @ weighted
+        own = (a * of_players.to(a)[sizes]) @ members
+        return pairs + torch.diag_embed(own - torch.diagonal(pairs, dim1=-2, dim2=-1))
+
+    return accumulated(reading, coefficients)
 
 
 @checked

@@ -49,8 +49,9 @@ class EstimatedResult(OrderPictures, InteractionResult):
         """Pairwise index of all pairs.
 
         Args:
-            index: ``"SII"``, ``"BII"``, ``"STII"`` or ``"k-SII"``, as
-                :func:`~captum_interactions.functional.pair_index_from_and` defines.
+            index: ``"SII"``, ``"BII"``, ``"STII"``, ``"k-SII"``, ``"FSII"`` or
+                ``"FBII"``, as :func:`~captum_interactions.functional.pair_index`
+                defines them.
 
         Returns:
             Symmetric matrices ``(batch, *outputs, n, n)``.

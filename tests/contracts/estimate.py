@@ -27,7 +27,7 @@ class EstimateContract:
     """A subclass overrides :meth:`make`; ``indices`` are those the kind has."""
 
     n = 6
-    indices = ("SII", "BII", "STII", "k-SII")
+    indices = ("SII", "BII", "STII", "k-SII", "FSII", "FBII")
     orders = True
 
     def make(self, table) -> Estimate:

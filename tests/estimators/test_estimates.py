@@ -44,8 +44,6 @@ class TestCompletedTable(EstimateContract):
 
 
 class TestSparse(EstimateContract):
-    indices = ()  # read from tables or kernels; terms give Shapley values and orders
-
     def make(self, table):
         codes = torch.tensor([0, 1, 2, 3, 12, 21, 33, 56])
         masks = F.all_masks(self.n)
