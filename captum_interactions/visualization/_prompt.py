@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
@@ -27,6 +28,10 @@ __all__ = ["check_owners", "plot_prompt", "plot_response_tokens"]
 # One character of a 9-point monospace font, in inches: 0.6 of its height.
 _CHARACTER, _FONT = 0.6 * 9 / 72, 9
 _LINE = 0.42  # inches from line to line: arcs run in between
+# Characters of an 8-point heading over a column of 0.62 inches.
+_HEADING_WIDTH = 10
+# Beyond this part of the scale dark ink can't be read, as in the pairs' heat map.
+_DARK = 0.45
 
 
 class _Run(NamedTuple):
@@ -131,14 +136,13 @@ def plot_response_tokens(
     for i, row in enumerate(table.tolist()):
         for j, value in enumerate(row):
             # White on the dark ends of the scale only.
-            color = "white" if abs(value) > 0.75 * largest else INK
+            color = "white" if abs(value) > _DARK * largest else INK
             axes.text(
                 j, i, f"{value:+.2f}", ha="center", va="center", fontsize=7, color=color
             )
     axes.set_yticks(range(len(names)), labels=list(names), fontsize=8)
-    axes.set_xticks(
-        range(len(outputs)), labels=[repr(text)[1:-1] for text in outputs], fontsize=8
-    )
+    headings = [fill(repr(text)[1:-1], _HEADING_WIDTH) for text in outputs]
+    axes.set_xticks(range(len(outputs)), labels=headings, fontsize=8)
     axes.tick_params(top=True, bottom=False, labeltop=True, labelbottom=False, length=0)
     for side in axes.spines.values():
         side.set_visible(False)
