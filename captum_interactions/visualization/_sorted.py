@@ -75,7 +75,9 @@ def plot_sorted_interactions(
         _write_on_line(axes, noise, "noise of v(S)")
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_ylim(bottom=max(noise / 10, 1e-6 * float(strength[0])))
+    # Six decades, and a line of noise that is not far below them with room to name it.
+    lowest = 1e-6 * float(strength[0])
+    axes.set_ylim(bottom=noise / 10 if noise > lowest / 10 else lowest)
     return figure, axes
 
 
