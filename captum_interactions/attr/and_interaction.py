@@ -112,5 +112,6 @@ class AndInteraction(AbstractInteractionAttribution):
             >>> AndInteraction.read(TableGame(torch.tensor([0.0, 1, 2, 5]))).top_k(1)
             [[{1} +2]]
         """
-        found = table_of(game, n_samples, generator=generator)
-        return AndInteractionResult(info_of(game, found.v_empty, found.v_full), found)
+        found, count = table_of(game, n_samples, generator=generator)
+        info = info_of(game, found.v_empty, found.v_full, count)
+        return AndInteractionResult(info, found)

@@ -167,7 +167,7 @@ class AndOrInteraction(AbstractInteractionAttribution):
                 max_iterations=max_iterations,
                 on_progress=_percent(bar),
             )
-        info = info_of(game, v_empty, v_full, table.abs().amax(-1))
+        info = info_of(game, v_empty, v_full, table.shape[-1], table.abs().amax(-1))
         if value_noise is not None:
             info = replace(info, value_noise=torch.full_like(v_full, value_noise))
         return AndOrInteractionResult(

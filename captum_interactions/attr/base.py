@@ -30,7 +30,6 @@ __all__ = [
     "estimate_of",
     "table_of",
     "info_of",
-    "counted",
     "run",
     "with_batch",
 ]
@@ -148,7 +147,7 @@ def estimate_of(
     n_samples: int | None,
     *,
     generator: torch.Generator | None = None,
-) -> Estimate:
+) -> tuple[Estimate, int]:
     """Evaluate a game, on all coalitions or within a budget.
 
     Args:
@@ -156,12 +155,16 @@ def estimate_of(
         n_samples: Coalitions per example; None evaluates all 2**n.
         generator: Source of randomness of a budget.
 
+    Returns:
+        The estimate, and how many distinct coalitions each example took.
+
     Raises:
         TypeError: If ``n_samples`` is not an integer.
         ValueError: If there are too many players, or the budget is too small.
     """
     if n_samples is None:
-        return TableEstimate(with_batch(game.table()))
+        table = with_batch(game.table())
+        return TableEstimate(table), table.shape[-1]
     check_positive_int("n_samples", n_samples, "None evaluates all coalitions")
     plan = table_plan(game.n_players, n_samples, generator=generator)
     return run(plan, game, n_samples)
@@ -172,7 +175,7 @@ def table_of(
     n_samples: int | None,
     *,
     generator: torch.Generator | None = None,
-) -> Estimate:
+) -> tuple[Estimate, int]:
     """As :func:`estimate_of`, for what is read from all 2^n values.
 
     Raises:
@@ -191,14 +194,13 @@ def table_of(
     return estimate_of(game, n_samples, generator=generator)
 
 
-def run(plan: Plan[T], game: Game, budget: int) -> T:
-    """Run a plan on a game, with one progress bar over all its rounds."""
-    result, _ = counted(plan, game, budget)
-    return result
+def run(plan: Plan[T], game: Game, budget: int) -> tuple[T, int]:
+    """Run a plan on a game, with one progress bar over all its rounds.
 
-
-def counted(plan: Plan[T], game: Game, budget: int) -> tuple[T, int]:
-    """Run a plan; also return how many distinct coalitions each example took."""
+    Returns:
+        What the plan returns, and how many distinct coalitions each example took; a
+        game that is read twice counts its own evaluations on.
+    """
     asked = Evaluations(lambda masks: with_batch(game(masks)))
     shown, game.show_progress = game.show_progress, False
     try:
@@ -216,7 +218,11 @@ def with_batch(
 
 
 def info_of(
-    game: Game, v_empty: Tensor, v_full: Tensor, largest: Tensor | None = None
+    game: Game,
+    v_empty: Tensor,
+    v_full: Tensor,
+    n_evaluations: int,
+    largest: Tensor | None = None,
 ) -> ResultInfo:
     """Collect what every result carries besides its own values.
 
@@ -224,13 +230,14 @@ def info_of(
         game: What was read.
         v_empty: v(∅), ``(batch, *outputs)``.
         v_full: v(N), ``(batch, *outputs)``.
+        n_evaluations: Distinct coalitions that the result took, per example.
         largest: Largest |v| of all coalitions, where it is known.
     """
     if largest is None:
         largest = torch.maximum(v_empty.abs(), v_full.abs())
     return ResultInfo(
         players=game.players,
-        n_evaluations=game.n_evaluations,
+        n_evaluations=n_evaluations,
         v_empty=v_empty,
         v_full=v_full,
         dtype=game.reading_dtype,

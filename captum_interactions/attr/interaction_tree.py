@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,8 +17,8 @@ from captum_interactions._random import own_generator
 from captum_interactions.attr.base import (
     AbstractInteractionAttribution,
     attribution_of,
-    counted,
     info_of,
+    run,
     with_batch,
 )
 from captum_interactions.estimators.agglomeration import (
@@ -176,7 +175,7 @@ class InteractionTree(AbstractInteractionAttribution):
         plan = forest_plan(
             graphs, n_samples, criterion, lambda: _tolerance(game), source
         )
-        forest, n_evaluations = counted(plan, game, n_samples)
+        forest, n_evaluations = run(plan, game, n_samples)
         return _collected(game, criterion, forest, n_evaluations)
 
 
@@ -188,8 +187,7 @@ def _tolerance(game: Game) -> Tolerance:
 def _collected(
     game: Game, criterion: Criterion, forest: Forest, n_evaluations: int
 ) -> InteractionTreeResult:
-    info = info_of(game, forest.v_empty, forest.v_full)
-    info = replace(info, n_evaluations=n_evaluations)
+    info = info_of(game, forest.v_empty, forest.v_full, n_evaluations)
     return collect_trees(info, criterion, forest.trees)
 
 

@@ -158,7 +158,7 @@ class MultiOrderInteraction(AbstractInteractionAttribution):
             )
         found: Estimate
         if n_samples is None:
-            found = estimate_of(game, None)
+            found, count = estimate_of(game, None)
         else:
             check_positive_int("n_samples", n_samples, "None evaluates all coalitions")
             plan = order_plan(
@@ -170,6 +170,6 @@ class MultiOrderInteraction(AbstractInteractionAttribution):
                 unbiased=unbiased,
                 generator=generator,
             )
-            found = run(plan, game, n_samples)
-        info = info_of(game, found.v_empty, found.v_full)
+            found, count = run(plan, game, n_samples)
+        info = info_of(game, found.v_empty, found.v_full, count)
         return MultiOrderInteractionResult(info, found, tuple(sizes), tuple(chosen))

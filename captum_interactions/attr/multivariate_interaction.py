@@ -168,17 +168,18 @@ class MultivariateInteraction(AbstractInteractionAttribution):
         generator = own_generator(generator)
         every = partitions == "all"
         if n_samples is None or n_samples >= 1 << game.n_players:
-            found = exact_blocks(with_batch(game.table()), members, every)
+            table = with_batch(game.table())
+            found, count = exact_blocks(table, members, every), table.shape[-1]
         else:
             plan = block_plan(game.n_players, members, n_samples, every, generator)
-            found = run(plan, game, n_samples)
+            found, count = run(plan, game, n_samples)
         # A sum over m blocks is as good as the values the model answers with.
         unit = 4 * len(members) * torch.finfo(game.value_dtype).eps
         rounding = unit * torch.maximum(found.v_empty.abs(), found.v_full.abs())
         reading = read_blocks(
             found.values, found.codes, partitions, learned, generator, rounding
         )
-        return _result(game, members, partitions, found, reading)
+        return _result(game, members, partitions, found, reading, count)
 
 
 def _result(
@@ -187,13 +188,14 @@ def _result(
     partitions: Partitions,
     found: BlockValues,
     reading: BlockReading,
+    count: int,
 ) -> MultivariateInteractionResult:
     optima = (reading.largest, reading.smallest)
     labels = torch.stack([best.labels for best in optima], dim=-2)
     at = _positions(block_codes(labels), found.codes)
     values = found.values.unsqueeze(-2).expand(*labels.shape[:-1], -1)
     return MultivariateInteractionResult(
-        info=info_of(game, found.v_empty, found.v_full),
+        info=info_of(game, found.v_empty, found.v_full, count),
         coalition=members,
         partitions=partitions,
         interaction=reading.b,

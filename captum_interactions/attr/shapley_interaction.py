@@ -112,6 +112,6 @@ class ShapleyInteraction(AbstractInteractionAttribution):
             >>> found.values[0, 0, 1].item()
             2.0
         """
-        found = estimate_of(game, n_samples, generator=generator)
-        info = info_of(game, found.v_empty, found.v_full)
+        found, count = estimate_of(game, n_samples, generator=generator)
+        info = info_of(game, found.v_empty, found.v_full, count)
         return ShapleyInteractionResult(info, found)

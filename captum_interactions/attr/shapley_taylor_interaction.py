@@ -117,6 +117,6 @@ class ShapleyTaylorInteraction(AbstractInteractionAttribution):
             [[{1} +3, {0} +2]]
         """
         check_positive_int("max_size", max_size, "2 gives single players and pairs")
-        found = table_of(game, n_samples, generator=generator)
-        info = info_of(game, found.v_empty, found.v_full)
+        found, count = table_of(game, n_samples, generator=generator)
+        info = info_of(game, found.v_empty, found.v_full, count)
         return ShapleyTaylorInteractionResult(info, found, max_size)

@@ -129,8 +129,8 @@ class TruncatedAndInteraction(AbstractInteractionAttribution):
         size = min(max_size, game.n_players)
         budget = _check_count(game.n_players, size) + 1 + n_held_out
         plan = _small_plan(game.n_players, size, n_held_out, generator)
-        found, v_full = run(plan, game, budget)
-        info = info_of(game, found.v_empty, v_full)
+        (found, v_full), count = run(plan, game, budget)
+        info = info_of(game, found.v_empty, v_full, count)
         return SparseInteractionResult(info, found, n_held_out)
 
 

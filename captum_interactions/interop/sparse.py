@@ -118,7 +118,12 @@ def sparse_and_interactions(
         torch.from_numpy(evaluate(held_out.numpy()))[None],
     )
     v_empty, v_full = evaluate(np.array([[False] * n, [True] * n]))
-    info = info_of(game, torch.tensor([v_empty]), torch.tensor([v_full]))
+    info = info_of(
+        game,
+        torch.tensor([v_empty]),
+        torch.tensor([v_full]),
+        evaluate.n_evaluations,
+    )
     return SparseInteractionResult(info, found, n_held_out)
 
 

@@ -37,6 +37,7 @@ class BanzhafInteraction(AbstractInteractionAttribution):
 
     @classmethod
     def read(cls, game, n_samples=None, *, generator=None):
-        found = estimate_of(game, n_samples, generator=generator)  # plan, evaluate
-        info = info_of(game, found.v_empty, found.v_full)
+        # Plan and evaluate; a result says how many coalitions it took.
+        found, count = estimate_of(game, n_samples, generator=generator)
+        info = info_of(game, found.v_empty, found.v_full, count)
         return BanzhafInteractionResult(info, found)  # reads when it is asked

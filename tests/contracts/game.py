@@ -58,4 +58,6 @@ class GameContract:
         expected = F.shapley_values(table)
         assert_close(result.shapley_values().to(expected), expected, atol=1e-5, rtol=0)
         assert result.n_evaluations == 1 << game.n_players
+        again = method.read(game, n_samples=n_samples)  # the game counts on
+        assert again.n_evaluations == 1 << game.n_players
         assert result.std_error is None or float(result.std_error.abs().max()) == 0
