@@ -8,7 +8,8 @@ halves of one set speak for both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -30,8 +31,8 @@ class ExplicitTerms:
         variance: Prior variances τ in units of σ², ``(rows, T)``.
     """
 
-    players: Tensor
-    kind: Tensor
+    players: Tensor = field(metadata={"examples": None})
+    kind: Tensor = field(metadata={"examples": None})
     variance: Tensor
 
     def __len__(self) -> int:
@@ -92,6 +93,10 @@ class ExplicitTerms:
         return ExplicitTerms(
             self.players[which], self.kind[which], self.variance[:, which]
         )
+
+    def shaped(self, lead: Sequence[int]) -> ExplicitTerms:
+        """The same rows, counted by other leading axes."""
+        return replace(self, variance=self.variance.reshape(*lead, len(self)))
 
     def row(self, index: int) -> ExplicitTerms:
         """Those of one row that have a variance."""

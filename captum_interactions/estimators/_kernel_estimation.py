@@ -66,17 +66,17 @@ def fit_kernel(
             )
         scores.append(score)
         rows_of_terms.append(own)
+    lead = values.shape[:-1]
     return KernelEstimate(
         masks,
-        even,
-        odd,
-        center,
-        torch.where(varies, scale, 0.0),
-        joined_priors(rows_of_terms),
+        even.reshape(*lead, -1),
+        odd.reshape(*lead, -1),
+        center.view(lead),
+        torch.where(varies, scale, 0.0).view(lead),
+        joined_priors(rows_of_terms).shaped(lead),
         measured,
-        tuple(values.shape[:-1]),
-        torch.stack(scores),
-        rows[:, [0, len(masks)]],
+        torch.stack(scores).view(lead),
+        rows[:, [0, len(masks)]].reshape(*lead, 2),
     )
 
 

@@ -18,6 +18,7 @@ Shapley values the odd one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 
@@ -75,6 +76,16 @@ class KernelPrior:
             self.size[one],
             self.nugget[one],
             self.terms.row(index),
+        )
+
+    def shaped(self, lead: Sequence[int]) -> KernelPrior:
+        """The same rows, counted by other leading axes."""
+        return KernelPrior(
+            self.relevance.reshape(*lead, self.relevance.shape[-1]),
+            self.slope.reshape(lead),
+            self.size.reshape(lead),
+            self.nugget.reshape(lead),
+            self.terms.shaped(lead),
         )
 
     def blocks(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -55,25 +56,23 @@ class KernelEstimate(Estimate):
 
     Attributes:
         masks: One coalition of each pair, ``(h, n)`` bool, none the other's complement.
-        even: Half sums of the standardised values of each pair, ``(rows, h)``.
-        odd: Half differences, ``(rows, h)``.
-        center: Mean of the values, ``(rows,)``.
-        scale: Their deviation, ``(rows,)``; 0 where a game is constant.
-        prior: Hyper-parameters, one row per example and output.
+        even: Half sums of the standardised values of each pair, ``(*lead, h)``.
+        odd: Half differences, ``(*lead, h)``.
+        center: Mean of the values, ``(*lead,)``.
+        scale: Their deviation, ``(*lead,)``; 0 where a game is constant.
+        prior: Hyper-parameters, leading axes ``(*lead,)``.
         measured: Pairs left out in turn to measure σ and R².
-        lead: Leading axes ``(batch, *outputs)`` that the rows stand for.
-        fit: R² of pairs that were left out, ``(rows,)``.
-        ends: v(∅) and v(N), ``(rows, 2)``.
+        fit: R² of pairs that were left out, ``(*lead,)``.
+        ends: v(∅) and v(N), ``(*lead, 2)``.
     """
 
-    masks: Tensor
+    masks: Tensor = field(metadata={"examples": None})
     even: Tensor
     odd: Tensor
     center: Tensor
     scale: Tensor
     prior: KernelPrior
-    measured: Tensor
-    lead: tuple[int, ...]
+    measured: Tensor = field(metadata={"examples": None})
     fit: Tensor
     ends: Tensor
 
@@ -83,19 +82,24 @@ class KernelEstimate(Estimate):
         return self.masks.shape[-1]
 
     @property
+    def lead(self) -> torch.Size:
+        """Leading axes ``(batch, *outputs)``; rows count through all of them."""
+        return self.center.shape
+
+    @property
     def v_empty(self) -> Tensor:
         """v(∅), ``(*lead,)``."""
-        return self.ends[:, 0].view(self.lead)
+        return self.ends[..., 0]
 
     @property
     def v_full(self) -> Tensor:
         """v(N), ``(*lead,)``."""
-        return self.ends[:, 1].view(self.lead)
+        return self.ends[..., 1]
 
     @property
     def r2(self) -> Tensor:
         """R² of pairs predicted from all others, over sizes not enumerated."""
-        return self.fit.view(self.lead)
+        return self.fit
 
     def shapley_values(self) -> Reading:
         """Shapley values, ``(*lead, n)``, in the units of the value function."""
@@ -178,7 +182,7 @@ class KernelEstimate(Estimate):
         """v(S) of coalitions, ``(*lead, C)``; evaluated ones as they are."""
         signs = 2 * masks.to(self.even) - 1
         value, error = self._read(lambda posterior: read_values(posterior, signs))
-        return Reading(value + self.center.view(*self.lead, 1), error)
+        return Reading(value + self.center[..., None], error)
 
     def strongest_coalitions(
         self, row: int = 0, largest: int = 4, beam: int = 200
@@ -192,6 +196,10 @@ class KernelEstimate(Estimate):
         """
         return search_and(self._posterior(row), largest, beam)
 
+    @cached_property
+    def _rows(self) -> KernelPrior:
+        return self.prior.shaped((self.center.numel(),))
+
     def _posterior(self, row: int) -> KernelPosterior:
         """Factors of one game; those read last are kept while they are small."""
         kept: dict[int, KernelPosterior] = self.__dict__.setdefault("_kept", {})
@@ -199,14 +207,15 @@ class KernelEstimate(Estimate):
             if 16 * len(self.masks) ** 2 * len(kept) > _MOST_KEPT_BYTES:
                 kept.clear()
             signs = 2 * self.masks.to(self.even) - 1
-            values = self.even[row], self.odd[row]
-            kept[row] = solve(self.prior.row(row), signs, *values, self.measured)
+            h = len(self.masks)
+            even, odd = (part.reshape(-1, h)[row] for part in (self.even, self.odd))
+            kept[row] = solve(self._rows.row(row), signs, even, odd, self.measured)
         return kept[row]
 
     def _read(self, reading: _RowReading) -> Reading:
         """Read every row, in the units of the value function."""
         values, errors = [], []
-        for row, scale in enumerate(self.scale):
+        for row, scale in enumerate(self.scale.flatten()):
             value, error = reading(self._posterior(row))
             values.append(scale * value)
             errors.append(None if error is None else scale * error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import torch
 from torch import Tensor
@@ -252,6 +252,8 @@ def _parts() -> Iterator[type]:
         waiting += cls.__subclasses__()
         if is_dataclass(cls):
             yield cls
+            held = get_type_hints(cls).values()
+            waiting += [p for p in held if isinstance(p, type) and is_dataclass(p)]
 
 
 def _rows(index: Any, length: int) -> Tensor:

@@ -325,3 +325,16 @@ def test_random_damage_never_gives_other_values(tmp_path):
 def test_names_that_would_not_be_told_apart_are_quoted():
     assert repr(Interaction((0, 1), (",", "long"), 1.0)) == "{',', long} +1"
     assert repr(Interaction((0,), ("",), -2.0)) == "{''} -2"
+
+
+def test_an_estimate_of_many_players_is_kept(tmp_path):
+    """Its prior travels with its examples, through files and joins."""
+    x = torch.rand(3, 22, generator=torch.Generator().manual_seed(2)).double()
+    whole = ci.ShapleyInteraction(game).interactions(
+        x, n_samples=80, generator=torch.Generator().manual_seed(0)
+    )
+    second = whole[1]
+    assert_close(second.shapley_values(), whole.shapley_values()[1:2])
+    assert_close(second.std_error, whole.std_error[1:2])
+    assert whole.cat([whole[:1], whole[1:]]) == whole
+    assert ci.load(whole.save(tmp_path / "many")) == whole
