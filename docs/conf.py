@@ -1,5 +1,6 @@
 """Sphinx configuration; built with warnings as errors."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -32,13 +33,20 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 nitpicky = False
 
-# The notebooks live beside the documentation, where readers look for them.
+# The notebooks live beside the documentation, where readers look for them; the built
+# pages have copies.
 _here = Path(__file__).parent
 _copies = _here / "tutorials"
-shutil.rmtree(_copies, ignore_errors=True)
-_copies.mkdir()
+for _notebook in _copies.glob("*.ipynb"):
+    _notebook.unlink()
 for _notebook in sorted((_here.parent / "tutorials").glob("*.ipynb")):
     shutil.copy(_notebook, _copies)
+
+
+def _link_copies(app, name, source):
+    """Links lead to the notebooks in the repository; here they lead to the copies."""
+    link = r"\]\(((?:\.\./)*)\.\./tutorials/(\w+\.ipynb)"
+    source[0] = re.sub(link, r"](\1tutorials/\2", source[0])
 
 
 def _escape_bars(app, what, name, obj, options, lines):
@@ -52,5 +60,6 @@ def _escape_bars(app, what, name, obj, options, lines):
 
 
 def setup(app):
-    """Register the hook, after napoleon has read the sections."""
+    """Register the hooks; bars are escaped after napoleon has read the sections."""
+    app.connect("source-read", _link_copies)
     app.connect("autodoc-process-docstring", _escape_bars, priority=900)

@@ -1,4 +1,6 @@
-"""Draw the pictures of pictures.md: python docs/pictures.py
+"""Draw the pictures of reference/gallery.md and tutorials/captum_users.md.
+
+    python docs/pictures.py [name of a drawing, such as three_words ...]
 
 Three small networks, trained here: on scikit-learn's breast-cancer data and digits
 (those of the benchmarks), and on the sentences of tutorials/interaction_tree.ipynb.
@@ -10,6 +12,7 @@ import sys
 from pathlib import Path
 
 import torch
+from matplotlib import pyplot as plt
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
@@ -19,11 +22,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from models import digits_cnn, tabular_mlp  # noqa: E402
 
 from captum_interactions import (  # noqa: E402
+    AndInteraction,
     AndOrInteraction,
     InteractionTree,
     MultiOrderInteraction,
     ShapleyInteraction,
+    visualization,
 )
+from captum_interactions.functional import zeta  # noqa: E402
 from captum_interactions.games import log_odds  # noqa: E402
 from captum_interactions.visualization import plot_orders  # noqa: E402
 
@@ -161,17 +167,67 @@ def draw_prompt():
     yield "response_tokens", found.plot_tokens()
 
 
-def main():
-    """Write every picture."""
+def draw_three_words():
+    """Three words: v(S) and I(S) of every coalition, and the way from v(∅) to v(N)."""
+    words = ["not", "very", "good"]
+
+    def score(x):
+        no, very, good = x.unbind(1)
+        return 2 * good + very * good - 3 * no * good - 2 * no * very * good
+
+    found = AndInteraction(score).interactions(torch.ones(1, 3)).named(words)
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(9.5, 4.2), width_ratios=[1.5, 1], layout="constrained"
+    )
+    v, dividends = zeta(found.values)[0].tolist(), found.values[0].tolist()
+    members = [[i for i in range(3) if code >> i & 1] for code in range(8)]
+    # A row for each size, the largest on top; within a row by the order of the words.
+    rows = [[c for c in range(8) if len(members[c]) == size] for size in range(4)]
+    place = {
+        code: (column - (len(row) - 1) / 2, size)
+        for size, row in enumerate(rows)
+        for column, code in enumerate(row)
+    }
+    for code, (x, y) in place.items():
+        for i in range(3):
+            if not code >> i & 1:
+                to = place[code | 1 << i]
+                left.plot([x, to[0]], [y, to[1]], color="#cccccc", zorder=0)
+        name = " ".join(words[i] for i in members[code]) or "∅"
+        box = {"facecolor": "white", "edgecolor": "#999999", "boxstyle": "round,pad=.4"}
+        # Blanks keep a line free, on which I(S) is written in its color.
+        text = f"{name}\nv = {v[code]:.0f}\n ".replace("-", "\N{MINUS SIGN}")
+        left.text(x, y, text, ha="center", va="center", bbox=box)
+        color = visualization.sign_color(dividends[code])
+        text = f"I = {dividends[code] or 0:+.0f}".replace(
+            "-", "\N{MINUS SIGN}"
+        ).replace("+0", "0")
+        left.text(x, y - 0.19, text, ha="center", va="center", color=color)
+    left.set(xlim=(-1.6, 1.6), ylim=(-0.45, 3.45))
+    left.axis("off")
+    found.plot_waterfall(k=4, ax=right)
+    yield "captum_users", (figure, (left, right))
+
+
+def main(names):
+    """Write the pictures: all of them, or those of the drawings that are named."""
     torch.set_num_threads(1)
     OUT.mkdir(parents=True, exist_ok=True)
-    for draw in (draw_biopsy, draw_digit, draw_sentence, draw_prompt):
-        for name, (figure, _) in draw():
+    drawings = {
+        "biopsy": draw_biopsy,
+        "digit": draw_digit,
+        "sentence": draw_sentence,
+        "prompt": draw_prompt,
+        "three_words": draw_three_words,
+    }
+    for drawing in names or drawings:
+        for name, (figure, _) in drawings[drawing]():
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", dpi=85)
             small = Image.open(buffer).convert("RGB").quantize(200)
-            small.save(OUT / f"{name}.png", optimize=True)
+            folder = OUT.parent if drawing == "three_words" else OUT
+            small.save(folder / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -16,7 +16,7 @@ from captum_interactions import attr, baselines, robust
 from captum_interactions.comparison.running import Counted
 from captum_interactions.games import ModelGame
 
-PAGE = Path(__file__).parent.parent / "docs" / "choosing.md"
+PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "choosing.md"
 SIZES = (10, 16, 64)
 
 

@@ -89,19 +89,21 @@ from tests.language_models import tokenizer as make_tokenizer
 model, tokenizer = language_model("gpt2"), make_tokenizer()
 """
 GIVEN = {
-    "and_or.md": _TABLE,
-    "comparison.md": _images(4, 4, 2, 2),
-    "learned_baselines.md": _BASELINES,
-    "losses_and_attacks.md": _images(4, 4, 2, 2),
-    "multi_order.md": _images(3, 4, 3, 4),  # tenths of n − 2 are orders
-    "trees.md": _TOKENS,
+    "explanation/and_or.md": _TABLE,
+    "explanation/comparison.md": _images(4, 4, 2, 2),
+    "explanation/learned_baselines.md": _BASELINES,
+    "explanation/losses_and_attacks.md": _images(4, 4, 2, 2),
+    # Tenths of n − 2 are orders.
+    "explanation/multi_order.md": _images(3, 4, 3, 4),
+    "explanation/trees.md": _TOKENS,
     "howto/prompts.md": _PROMPTS,
 }
 # Fragments, each about the result of its own section; docs/pictures.py draws them.
-FRAGMENTS = {"pictures.md"}
+FRAGMENTS = {"reference/gallery.md"}
 PAGES = {
     page.relative_to(DOCS).as_posix(): page.read_text(encoding="utf-8")
-    for page in sorted(DOCS.glob("*.md")) + sorted((DOCS / "howto").glob("*.md"))
+    for page in sorted(DOCS.rglob("*.md"))
+    if not {"_build", "api"} & set(page.parts)
 }
 
 

@@ -383,7 +383,7 @@ def test_names():
 
 
 def test_the_documentation_explains_every_column():
-    page = Path(__file__).parents[2] / "docs" / "comparison.md"
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "comparison.md"
     rows = [
         line.split("|")[1]
         for line in page.read_text("utf-8").splitlines()

@@ -18,7 +18,7 @@ from captum_interactions import (
 )
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-PAGE = (DOCS / "pictures.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "reference" / "gallery.md").read_text(encoding="utf-8")
 # What ``result`` is in each section that has code.
 METHODS = {
     "What matters most": AndOrInteraction,
@@ -62,7 +62,7 @@ def test_code_runs(results, section, block):
     image, by_section = results
     words = ["it", "is", "not", "all", "that", "bad"]
     names = {"result": by_section[section], "image": image, "words": words}
-    exec(compile(block, "pictures.md", "exec"), names)
+    exec(compile(block, "gallery.md", "exec"), names)
     if "figure" in names:
         assert isinstance(names["figure"], Figure)
 
