@@ -397,6 +397,28 @@ def removal(game, values):
     return [game(everyone - s) for s in sets], [game(s) for s in sets]
 
 
+def pair_removal(game, pairs, n):
+    """What players do together while pairs leave N, and enter ∅, the largest first.
+
+    Figures after 0..n players; of two that come at once, the first has half of both.
+    """
+    ordered = sorted(pairs, key=lambda pair: -pairs[pair])
+    everyone, inside = frozenset(range(n)), frozenset()
+    removed, added = {0: 0.0}, {0: 0.0}
+    for pair in ordered:
+        inside |= set(pair)
+        alone = [game(frozenset({i})) - game(frozenset()) for i in inside]
+        added[len(inside)] = game(inside) - game(frozenset()) - sum(alone)
+        losses = [game(everyone) - game(everyone - {i}) for i in inside]
+        lost = game(everyone) - game(everyone - inside)
+        removed[len(inside)] = sum(losses) - lost
+    for curve in (removed, added):
+        for k in range(n + 1):
+            if k not in curve:
+                curve[k] = (curve[k - 1] + curve[k + 1]) / 2
+    return [[curve[k] for k in range(n + 1)] for curve in (removed, added)]
+
+
 def ablation(game, n):
     """v(N) − v(N∖{i}) of every player."""
     everyone = frozenset(range(n))

@@ -16,7 +16,7 @@ import torch
 from captum.attr import PerturbationAttribution
 from torch import Tensor
 
-from captum_interactions.comparison.running import reason
+from captum_interactions.comparison.failures import reason
 from captum_interactions.functional import coalition_members
 
 __all__ = ["Allocation", "allocate", "allocation_of", "summarize"]

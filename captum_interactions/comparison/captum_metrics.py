@@ -11,7 +11,8 @@ import torch
 from captum.metrics import infidelity, sensitivity_max
 from torch import Tensor
 
-from captum_interactions.comparison.running import Run, reason, run
+from captum_interactions.comparison.failures import reason
+from captum_interactions.comparison.running import Run, run
 
 __all__ = ["RADIUS", "measure"]
 
@@ -40,10 +41,7 @@ def measure(
     tensors = inputs if isinstance(inputs, tuple) else (inputs,)
     if not all(tensor.is_floating_point() for tensor in tensors):
         return math.nan, math.nan, ("no captum.metrics: the inputs are not real",)
-    if any(
-        values.shape != tensor.shape
-        for values, tensor in zip(found.attributions, tensors, strict=True)
-    ):
+    if [v.shape for v in found.attributions] != [x.shape for x in tensors]:
         why = "no captum.metrics: the attributions are not shaped like the inputs"
         return math.nan, math.nan, (why,)
     taken = {

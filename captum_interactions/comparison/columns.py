@@ -42,6 +42,13 @@ class Column(NamedTuple):
         return "" if math.isnan(figure) else format(figure, self.form)
 
 
+def _relative_error(row: MethodRow) -> float:
+    """Σ of standard errors / Σ|values|."""
+    if row.std_error is None or row.values is None:
+        return math.nan
+    return float(row.std_error.sum() / row.values.abs().sum())
+
+
 def _share(part: str) -> Callable[[MethodRow], float]:
     return lambda row: getattr(row.allocation, part) if row.allocation else math.nan
 
@@ -55,9 +62,21 @@ COLUMNS = (
     ),
     Column(
         "to Shapley",
-        "Σ|t - φ| / Σ|φ|, the distance to the exact Shapley values",
+        "Σ|t - φ| / Σ|φ|, the distance to the Shapley values, exact or estimated",
         lambda row: row.shapley_distance,
         ".1%",
+    ),
+    Column(
+        "std. error",
+        "Σ of standard errors / Σ|t|, of what was sampled in one call",
+        _relative_error,
+        ".1%",
+    ),
+    Column(
+        "noise",
+        "what noise of v leaves in an interaction; a smaller one says nothing",
+        lambda row: row.noise,
+        ".0e",
     ),
     Column(
         "infidelity",
@@ -86,6 +105,20 @@ COLUMNS = (
         ".3g",
     ),
     Column(
+        "pair insertion",
+        "what players do together beyond one by one, while the pairs with the largest "
+        "interaction are added to ∅; high is good",
+        lambda row: area(row.pair_insertion),
+        ".3g",
+    ),
+    Column(
+        "pair deletion",
+        "how much of what they do together is lost only once, while these pairs are "
+        "removed from N; high is good",
+        lambda row: area(row.pair_deletion),
+        ".3g",
+    ),
+    Column(
         "inside",
         "what a perturbation method gives to the players of an AND interaction; 1 is "
         "the whole effect, once",
@@ -99,7 +132,12 @@ COLUMNS = (
         _share("unevenness"),
         ".2f",
     ),
-    Column("passes", "forward passes of the call", lambda row: row.n_forwards, "d"),
-    Column("rows", "rows of all its forward passes", lambda row: row.n_rows, "d"),
-    Column("seconds", "wall-clock time of the call", lambda row: row.seconds, ".3f"),
+    Column(
+        "passes",
+        "forward passes of the call, or its part of the shared evaluation's",
+        lambda row: row.n_forwards,
+        "d",
+    ),
+    Column("rows", "rows of those passes", lambda row: row.n_rows, "d"),
+    Column("seconds", "wall-clock time, likewise", lambda row: row.seconds, ".3f"),
 )

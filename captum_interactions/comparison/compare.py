@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 import torch
-from captum.attr import NeuronAttribution
 from torch import Tensor
 
-from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._captum import progress_bar
+from captum_interactions._checks import bad_type, bad_value, check_positive_int
+from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.comparison.agreement import distance, removal_curves
 from captum_interactions.comparison.allocation import allocation_of
 from captum_interactions.comparison.captum_metrics import measure
+from captum_interactions.comparison.failures import reason
+from captum_interactions.comparison.pairs import pair_curves, pairs_of
+from captum_interactions.comparison.question import Question, ask, other_scalar
 from captum_interactions.comparison.result import AttributionComparison
 from captum_interactions.comparison.row import MethodRow
-from captum_interactions.comparison.running import (
-    aggregate,
-    reason,
-    run,
-    undisturbed,
-)
-from captum_interactions.functional import moebius, shapley_values_from_and
-from captum_interactions.games import ModelGame
+from captum_interactions.comparison.running import Run, run, run_shared, undisturbed
+from captum_interactions.comparison.shared import SharedGame
+from captum_interactions.comparison.summing import aggregate
+from captum_interactions.results import InteractionResult
 
 __all__ = ["compare_attributions"]
-
-# Above this many players the exact Shapley values cost more than they are worth here.
-_EXACT_PLAYERS = 16
-# Two methods explain the same scalar if v(N) and v(∅) differ by less than rounding.
-_SAME = 1e-3
 
 
 def compare_attributions(
@@ -42,8 +38,11 @@ def compare_attributions(
     baselines: Any = None,
     additional_forward_args: Any = None,
     feature_mask: Tensor | tuple[Tensor, ...] | None = None,
+    n_samples: int | None = None,
+    draws: int = 1,
     captum_metrics: bool = False,
     allocation: bool = True,
+    show_progress: bool = False,
 ) -> AttributionComparison:
     """Compare attribution methods on the same examples.
 
@@ -51,7 +50,8 @@ def compare_attributions(
     takes. What it returns is summed over the elements of each player, and held against
     the game ``v(S)`` that the model plays with these baselines. Random methods all
     start from the current state of the global generator, which is left as it was: the
-    other methods of a comparison don't change a row.
+    other methods of a comparison don't change a row. Methods of ours, the Shapley
+    values that all are held against and the curves read one evaluation of the game.
 
     Args:
         methods: Names and Captum attributions, ours among them; or pairs of an
@@ -63,18 +63,26 @@ def compare_attributions(
         baselines: What replaces absent players; 0 for the methods that must have some.
         additional_forward_args: Further arguments of the forward function.
         feature_mask: Which input elements form a player.
+        n_samples: Coalitions per example that each method of ours may evaluate, of any
+            number of players; the Shapley values that others are held against are then
+            estimated, too, from as many. ``None`` evaluates all of them, and has
+            Shapley values up to 16 players.
+        draws: How often methods of others are called, for the standard error of one
+            call of those that are random. Ours report theirs.
         captum_metrics: Also compute ``captum.metrics`` infidelity and maximal
             sensitivity (Gaussian perturbations of 0.02); the latter calls every method
             ten times more.
         allocation: Also run perturbation methods on single AND interactions, to see
             where their effect goes. Only these methods are functions of v alone.
+        show_progress: Show a bar of the evaluation, and one that counts methods.
 
     Returns:
         One row per method; a method that fails says why in its row.
 
     Raises:
         TypeError: If ``methods`` does not hold Captum attributions.
-        ValueError: If there are no methods, or as :class:`ModelGame`.
+        ValueError: If there are no methods, ``draws`` is not positive, or as
+            :class:`~captum_interactions.games.ModelGame`.
 
     Example:
         >>> from captum.attr import FeatureAblation, ShapleyValues
@@ -85,6 +93,7 @@ def compare_attributions(
         ([[6.0, 6.0]], [[3.0, 3.0]])
     """
     calls = _format_methods(methods)
+    check_positive_int("draws", draws, "1 calls every method once")
     shared = {
         "target": target,
         "baselines": baselines,
@@ -92,15 +101,18 @@ def compare_attributions(
         "feature_mask": feature_mask,
     }
     first, _ = next(iter(calls.values()))
-    question = _ask(first.forward_func, inputs, shared)
+    question = ask(first.forward_func, inputs, shared, n_samples, show_progress)
+    options = (question, draws, captum_metrics, allocation)
     rows = {}
-    for name, (method, options) in calls.items():
-        # Whatever a method raises concerns its own row; the others go on.
-        try:
-            with undisturbed(question.tensors):
-                rows[name] = _row(method, options, question, captum_metrics, allocation)
-        except Exception as error:
-            rows[name] = MethodRow(error=reason(error))
+    with progress_bar(show_progress, "Methods", len(calls)) as bar:
+        for name, (method, own) in calls.items():
+            # Whatever a method raises concerns its own row; the others go on.
+            try:
+                with undisturbed(question.tensors):
+                    rows[name] = _row(method, own, *options)
+            except Exception as error:
+                rows[name] = MethodRow(error=reason(error, method))
+            bar.update(1)
     tensors = question.tensors
     images = (
         tensors[0]
@@ -108,67 +120,32 @@ def compare_attributions(
         else None
     )
     return AttributionComparison(
-        rows,
+        {name: _charge(row, question.game) for name, row in rows.items()},
         question.game.players,
-        v_empty=question.ends[:, 0],
-        v_full=question.ends[:, 1],
+        v_empty=question.v_empty,
+        v_full=question.v_full,
         shapley=question.shapley,
+        shapley_error=question.shapley_error,
+        noise=question.noise,
+        n_samples=n_samples,
         images=images,
         text=len(tensors) == 1 and not tensors[0].is_floating_point(),
     )
 
 
-@dataclass(frozen=True)
-class _Question:
-    """What all methods are asked, and the answer where it is known."""
-
-    game: ModelGame
-    inputs: Tensor | tuple[Tensor, ...]
-    shared: Mapping[str, Any]
-    ends: Tensor  # v(∅) and v(N), (batch, 2)
-    dividends: Tensor | None  # (batch, 2**n), unless there are too many players
-    shapley: Tensor | None  # (batch, n)
-
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        return self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)
-
-
-def _ask(
-    forward_func: Any, inputs: Tensor | tuple[Tensor, ...], shared: Mapping[str, Any]
-) -> _Question:
-    game = ModelGame(forward_func, inputs, **shared)
-    ends = _ends(game)
-    if ends.dim() != 2 or len(ends) != game.batch_size:
-        bad_value(
-            "target",
-            "an output that gives one scalar per example",
-            f"values of shape {tuple(ends.shape[:-1])}",
-            "choose one output through `target`",
-        )
-    exact = game.n_players <= _EXACT_PLAYERS
-    dividends = moebius(game.table()).cpu() if exact else None
-    shapley = None if dividends is None else shapley_values_from_and(dividends)
-    return _Question(game, inputs, shared, ends, dividends, shapley)
-
-
-def _ends(game: ModelGame) -> Tensor:
-    n = game.n_players
-    return game(torch.tensor([[False] * n, [True] * n])).cpu()
-
-
 def _row(
     method: Any,
     options: Mapping[str, Any],
-    question: _Question,
+    question: Question,
+    draws: int,
     captum_metrics: bool,
     allocation: bool,
 ) -> MethodRow:
-    game, ends = question.game, question.ends
-    found = run(method, question.inputs, question.shared, options)
+    game = question.game
+    found, shared = _called(method, options, question)
     values = aggregate(found, game.players, game.batch_size)
-    deletion, insertion = removal_curves(lambda masks: game(masks).cpu(), values)
-    notes = [*found.notes, *_other_scalar(method, question)]
+    deletion, insertion = removal_curves(question.values, values)
+    notes = [*found.notes, *other_scalar(method, question)]
     shares = None
     if allocation and question.dividends is not None:
         shares, why = allocation_of(method, question.dividends, options)
@@ -179,40 +156,93 @@ def _row(
             method, found, question.inputs, question.shared, options
         )
         notes += whys
-    gap = values.sum(-1) - (ends[:, 1] - ends[:, 0])
-    return MethodRow(
+    gap = values.sum(-1) - (question.v_full - question.v_empty)
+    row = MethodRow(
         values=values,
         notes=tuple(notes),
         completeness_gap=float(gap.abs().mean()),
-        shapley_distance=(
-            math.nan if question.shapley is None else distance(values, question.shapley)
-        ),
+        shapley_distance=_to_shapley(values, question),
         deletion=deletion,
         insertion=insertion,
         allocation=shares,
         seconds=found.seconds,
         n_forwards=found.n_forwards,
         n_rows=found.n_rows,
+        shared=found.result.n_evaluations if shared and found.result else 0,
         infidelity=unfaithful,
         sensitivity=unstable,
     )
+    if found.result is not None:
+        return replace(row, **_read(found.result, question))
+    return replace(row, std_error=_spread(method, options, question, values, draws))
 
 
-def _other_scalar(method: Any, question: _Question) -> list[str]:
-    """Say so if a method explains something else than the first one."""
-    if isinstance(method, NeuronAttribution):
-        return ["explains a neuron, not the output: its gap and distance say little"]
-    if method.forward_func is question.game.forward_func:
-        return []
-    game = ModelGame(method.forward_func, question.inputs, **question.shared)
-    own, asked = _ends(game), question.ends
-    if own.shape == asked.shape and torch.allclose(own, asked, rtol=_SAME, atol=_SAME):
-        return []
-    return [
-        "explains another scalar than the first method: its v(N) - v(∅) is "
-        f"{float((own[..., 1] - own[..., 0]).mean()):.3g}, not "
-        f"{float((asked[:, 1] - asked[:, 0]).mean()):.3g}"
-    ]
+def _called(
+    method: Any, options: Mapping[str, Any], question: Question
+) -> tuple[Run, bool]:
+    """What a method found, and whether it read the shared evaluation."""
+    takes = signature(getattr(method, "interactions", method.attribute)).parameters
+    ours = isinstance(method, AbstractInteractionAttribution)
+    if ours and question.n_samples is not None and "n_samples" in takes:
+        options = {"n_samples": question.n_samples} | dict(options)
+    found = run_shared(method, question.game, options)
+    if found is not None:
+        return found, True
+    return run(method, question.inputs, question.shared, options), False
+
+
+def _to_shapley(values: Tensor, question: Question) -> float:
+    """Distance to the Shapley values; NaN for the estimate that stands for them."""
+    phi = question.shapley
+    if phi is None:
+        return math.nan
+    itself = question.shapley_error is not None and torch.allclose(values, phi)
+    return math.nan if itself else distance(values, phi)
+
+
+def _read(result: InteractionResult, question: Question) -> dict[str, Any]:
+    """What a result of ours says besides its attributions."""
+    fields: dict[str, Any] = {"noise": float(result.noise_floor.double().mean())}
+    error = getattr(result, "shapley_error", lambda: None)()
+    if error is not None:
+        fields["std_error"] = error.double().cpu()
+    pairs = pairs_of(result)
+    if pairs is not None:
+        values, errors = pairs
+        removed, added = pair_curves(question.values, values)
+        fields |= {
+            "pairs": values,
+            "pair_error": errors,
+            "pair_deletion": removed,
+            "pair_insertion": added,
+        }
+    return fields
+
+
+def _spread(
+    method: Any,
+    options: Mapping[str, Any],
+    question: Question,
+    values: Tensor,
+    draws: int,
+) -> Tensor | None:
+    """Standard deviation over calls that go on with the random numbers."""
+    if draws == 1:
+        return None
+    game = question.game
+    found = [values]
+    for _ in range(draws - 1):
+        again = run(method, question.inputs, question.shared, options)
+        found.append(aggregate(again, game.players, game.batch_size))
+    return torch.stack(found).std(0)
+
+
+def _charge(row: MethodRow, game: SharedGame) -> MethodRow:
+    """Say what a reading of the shared evaluation cost, once all of it is done."""
+    if not row.shared:
+        return row
+    passes, rows, seconds = game.cost(row.shared)
+    return replace(row, n_forwards=passes, n_rows=rows, seconds=row.seconds + seconds)
 
 
 def _format_methods(

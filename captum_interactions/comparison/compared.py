@@ -29,7 +29,10 @@ class ComparedMethods:
         players: The players that attributions were summed over.
         v_empty: v(∅) of every example, ``(batch,)``.
         v_full: v(N) of every example, ``(batch,)``.
-        shapley: Exact Shapley values, ``(batch, n)``, or ``None`` for too many players.
+        shapley: Shapley values, ``(batch, n)``, or ``None`` for too many players.
+        shapley_error: Their standard errors; ``None`` where they are exact.
+        noise: Standard deviation of the noise of v, ``(batch,)``.
+        n_samples: Coalitions that they were estimated from; ``None`` for all.
         images: The inputs if they are images, for :meth:`plot`.
         text: Whether the inputs are token ids, for :meth:`to_html`.
         labels: Names of the players of every example.
@@ -40,6 +43,9 @@ class ComparedMethods:
     v_empty: Tensor = field(repr=False)
     v_full: Tensor = field(repr=False)
     shapley: Tensor | None = field(default=None, repr=False)
+    shapley_error: Tensor | None = field(default=None, repr=False)
+    noise: Tensor | None = field(default=None, repr=False)
+    n_samples: int | None = None
     images: Tensor | None = field(default=None, repr=False)
     text: bool = False
     labels: tuple[tuple[str, ...], ...] | None = None
@@ -54,10 +60,32 @@ class ComparedMethods:
         }
 
     @property
+    def pairs(self) -> dict[str, Tensor]:
+        """Interactions of all pairs by the methods that have them, ``(batch, n, n)``.
+
+        What the figure of a pair is depends on the method: an AND interaction, an
+        index, a mean over orders.
+        """
+        return {
+            name: row.pairs for name, row in self.rows.items() if row.pairs is not None
+        }
+
+    @property
     def columns(self) -> tuple[Column, ...]:
         """The columns of the table: those in which any method has a figure."""
         rows = [row for row in self.rows.values() if row.error is None]
         return tuple(c for c in COLUMNS if any(c.written(row) for row in rows))
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What has to be known of the whole table: how well φ is known."""
+        if self.shapley is None or self.shapley_error is None:
+            return ()
+        share = float(self.shapley_error.sum() / self.shapley.abs().sum())
+        return (
+            f"φ is estimated from {self.n_samples} coalitions: Σ of its errors "
+            f"is {share:.1%} of Σ|φ|, and a method that reads the same has no distance",
+        )
 
     def labels_of(self, example: int) -> tuple[str, ...]:
         """Names of the players in one example."""
@@ -74,13 +102,29 @@ class ComparedMethods:
             matrix ``(methods, methods)`` in the order of :attr:`values`, averaged over
             examples. NaN where a method gives all players of an example the same.
         """
-        found = list(self.values.values())
+        return _agreement(list(self.values.values()), k)
 
-        def matrix(reading: Any) -> Tensor:
-            return torch.tensor([[reading(a, b) for b in found] for a in found])
+    def pair_agreement(self, k: int = 3) -> dict[str, Tensor]:
+        """Agreement about pairs, of each two methods that have them.
 
-        return {
-            "rank": matrix(rank_correlation),
-            "linear": matrix(linear_correlation),
-            "overlap": matrix(lambda a, b: top_overlap(a, b, k)),
-        }
+        Args:
+            k: How many of the strongest pairs ``"overlap"`` looks at.
+
+        Returns:
+            As :meth:`agreement`, in the order of :attr:`pairs`; over pairs (i, j)
+            instead of players.
+        """
+        n = len(self.players)
+        i, j = torch.triu_indices(n, n, offset=1)
+        return _agreement([pairs[:, i, j] for pairs in self.pairs.values()], k)
+
+
+def _agreement(found: list[Tensor], k: int) -> dict[str, Tensor]:
+    def matrix(reading: Any) -> Tensor:
+        return torch.tensor([[reading(a, b) for b in found] for a in found])
+
+    return {
+        "rank": matrix(rank_correlation),
+        "linear": matrix(linear_correlation),
+        "overlap": matrix(lambda a, b: top_overlap(a, b, k)),
+    }

@@ -30,6 +30,8 @@ _CAVEATS = (
     "Correlations over a few players are coarse: with four, a single swap of "
     "neighbors takes the rank correlation from 1 to 0.8.",
     "Random methods are shown with one draw of their samples, times with one call.",
+    "Methods of ours read one evaluation of the game: their passes, rows and seconds "
+    "are what it would cost to ask for the same coalitions alone.",
 )
 
 
@@ -43,7 +45,13 @@ def render(comparison: ComparedMethods, title: str, examples: Sequence[int]) -> 
     """
     parts = [
         _introduction(comparison),
-        _section("Figures", _table(comparison), _notes(comparison), _terms(comparison)),
+        _section(
+            "Figures",
+            _table(comparison),
+            "".join(f'<p class="soft">{escape(r)}</p>' for r in comparison.remarks),
+            _notes(comparison),
+            _terms(comparison),
+        ),
         _section("Agreement", _agreement(comparison)),
         _section("Deletion and insertion", _curves(comparison)),
         _section("Attributions", *(example_cards(comparison, i) for i in examples)),
@@ -152,6 +160,20 @@ def _agreement(comparison: ComparedMethods) -> str:
         "</summary>"
         + _matrix(f"Overlap of the {k} strongest players", names, matrices["overlap"])
         + "</details>"
+        + _pair_agreement(comparison)
+    )
+
+
+def _pair_agreement(comparison: ComparedMethods) -> str:
+    names = list(comparison.pairs)
+    if len(names) < 2:
+        return ""
+    ranks = comparison.pair_agreement()["rank"]
+    return (
+        "<h3>Pairs</h3><p>Rank correlation of the interactions of all pairs, where a "
+        "method has them. What a pair's figure is differs: an AND interaction, an "
+        "index, a mean over orders.</p>"
+        + _matrix("Rank correlation of pairs", names, ranks)
     )
 
 

@@ -113,7 +113,7 @@ def _bars(comparison: ComparedMethods, example: int) -> str:
 def _values(comparison: ComparedMethods, example: int) -> str:
     columns = {n: v[example].tolist() for n, v in comparison.values.items()}
     if comparison.shapley is not None:
-        columns["exact Shapley value"] = comparison.shapley[example].tolist()
+        columns["Shapley value"] = comparison.shapley[example].tolist()
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     body = "".join(
         f'<tr><th scope="row">{escape(label)}</th>'

@@ -28,7 +28,10 @@ class AttributionComparison(ComparedMethods):
         players: The players that attributions were summed over.
         v_empty: v(∅) of every example, ``(batch,)``.
         v_full: v(N) of every example, ``(batch,)``.
-        shapley: Exact Shapley values, ``(batch, n)``, or ``None`` for too many players.
+        shapley: Shapley values, ``(batch, n)``, or ``None`` for too many players.
+        shapley_error: Their standard errors; ``None`` where they are exact.
+        noise: Standard deviation of the noise of v, ``(batch,)``.
+        n_samples: Coalitions that they were estimated from; ``None`` for all.
         images: The inputs if they are images, for :meth:`plot`.
         text: Whether the inputs are token ids, for :meth:`to_html`.
         labels: Names of the players of every example.
@@ -81,7 +84,7 @@ class AttributionComparison(ComparedMethods):
             for name, row in self.rows.items()
         ]
         notes = [f"{n}: {note}" for n, row in self.rows.items() for note in row.notes]
-        return "\n".join([line(head), *body, *notes])
+        return "\n".join([line(head), *body, *notes, *self.remarks])
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as numbers, texts, lists and dictionaries (for JSON).
@@ -110,7 +113,13 @@ class AttributionComparison(ComparedMethods):
             "v_full": plain(self.v_full),
             "methods": rows,
             "agreement": {key: plain(m) for key, m in self.agreement().items()},
+            "pair_agreement": {
+                key: plain(m) for key, m in self.pair_agreement().items()
+            },
             "shapley": plain(self.shapley),
+            "shapley_error": plain(self.shapley_error),
+            "noise": plain(self.noise),
+            "n_samples": self.n_samples,
         }
 
     def plot(self, example: int = 0) -> tuple[Any, Any]:

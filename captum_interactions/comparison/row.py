@@ -28,9 +28,18 @@ class MethodRow:
         deletion: Mean v after removing the first 0..n players, ``(n + 1,)``.
         insertion: Mean v after adding the first 0..n players, ``(n + 1,)``.
         allocation: Where the strongest AND interactions go, for perturbation methods.
+        std_error: Standard errors of ``values``, ``(batch, n)``; ``None`` where they
+            are exact or unknown.
+        noise: What noise of v leaves in an interaction, mean over examples.
+        pairs: Interactions of all pairs, ``(batch, n, n)``, or ``None`` without.
+        pair_error: Their standard errors, or ``None``.
+        pair_deletion: What players do together while pairs are removed, ``(n + 1,)``.
+        pair_insertion: What they do together while pairs are added, ``(n + 1,)``.
         seconds: Wall-clock time of the call.
         n_forwards: Forward passes of the call.
         n_rows: Rows those passes had in all.
+        shared: Coalitions per example that were read from the evaluation that methods
+            share; passes, rows and seconds are then its part of the cost.
     """
 
     values: Tensor | None = field(default=None, repr=False)
@@ -43,6 +52,13 @@ class MethodRow:
     deletion: Tensor | None = field(default=None, repr=False)
     insertion: Tensor | None = field(default=None, repr=False)
     allocation: Allocation | None = None
+    std_error: Tensor | None = field(default=None, repr=False)
+    noise: float = math.nan
+    pairs: Tensor | None = field(default=None, repr=False)
+    pair_error: Tensor | None = field(default=None, repr=False)
+    pair_deletion: Tensor | None = field(default=None, repr=False)
+    pair_insertion: Tensor | None = field(default=None, repr=False)
     seconds: float = math.nan
     n_forwards: int = 0
     n_rows: int = 0
+    shared: int = 0

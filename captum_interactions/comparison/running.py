@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import Parameter, signature
-from textwrap import shorten
 from typing import Any
 
 import torch
-from captum.attr import NoiseTunnel
+from captum.attr import LayerAttribution, NoiseTunnel
 from torch import Tensor, nn
 
-from captum_interactions.players import Players
+from captum_interactions.attr import LearnedBaselineShapley
+from captum_interactions.attr.base import AbstractInteractionAttribution
+from captum_interactions.comparison.failures import check_call, one_line, wrapped
+from captum_interactions.comparison.shared import SharedGame
+from captum_interactions.results import InteractionResult
 
-__all__ = ["Counted", "Run", "aggregate", "reason", "run", "undisturbed"]
+__all__ = ["Counted", "Run", "run", "run_shared", "undisturbed"]
 
 # What Captum says at every call: announcements that it undoes, and that KernelShap and
 # Lime fit one model per example (their column of seconds says what it costs).
@@ -44,6 +47,8 @@ class Run:
             player carry the player's own value.
         window: Elements of each input that share the effect of one occlusion, else 1.
         notes: What the method warned of, without Captum's routine messages.
+        of_layers: Whether they are of layers, not of the inputs.
+        result: The result that they were read from, of methods of ours.
     """
 
     attributions: tuple[Tensor, ...]
@@ -53,6 +58,8 @@ class Run:
     per_player: bool
     window: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    of_layers: bool = False
+    result: InteractionResult | None = None
 
 
 class Counted:
@@ -109,6 +116,9 @@ def run(
 
     Returns:
         What it returned, how long it took and what it cost.
+
+    Raises:
+        CannotRunError: If it can be seen that the method won't run on these.
     """
     parameters = _parameters(method)
     taken = {
@@ -119,25 +129,80 @@ def run(
     required = parameters.get("baselines")
     if required is not None and required.default is Parameter.empty:
         taken["baselines"] = _full_baselines(taken.get("baselines"), inputs)
+    taken |= options
+    tensors = inputs if isinstance(inputs, tuple) else (inputs,)
+    check_call(method, tensors, parameters, taken)
     counted = Counted(method.forward_func)
     with counted as forward_func, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         probe = _with_forward(method, forward_func)
         start = time.perf_counter()
-        found = probe.attribute(inputs, **{**taken, **options})
+        # Of ours the result says more than the attributions that are read from it.
+        ours = isinstance(method, AbstractInteractionAttribution)
+        result = probe.interactions(inputs, **taken) if ours else None
+        found = probe.attribute(inputs, **taken) if result is None else result
         seconds = time.perf_counter() - start
-    if options.get("return_convergence_delta"):
+    if result is not None:
+        found = result.attributions()
+    elif options.get("return_convergence_delta"):
         found = found[0]
-    tensors = found if isinstance(found, tuple) else (found,)
+    attributions = tuple(_flat(found))
     return Run(
-        attributions=tuple(tensor.detach() for tensor in tensors),
+        attributions=attributions,
         seconds=seconds,
         n_forwards=counted.n_forwards,
         n_rows=counted.n_rows,
-        per_player="feature_mask" in {**taken, **options},
-        window=_window(options.get("sliding_window_shapes"), len(tensors)),
+        per_player=result is not None or "feature_mask" in taken,
+        window=_window(options.get("sliding_window_shapes"), len(attributions)),
         notes=_notes(caught),
+        of_layers=isinstance(wrapped(method), LayerAttribution),
+        result=result,
     )
+
+
+def run_shared(method: Any, game: SharedGame, options: Mapping[str, Any]) -> Run | None:
+    """Read a method of ours from the shared game; None if it plays another one.
+
+    Args:
+        method: An attribution.
+        game: The game that is evaluated once.
+        options: Further arguments of this method.
+
+    Returns:
+        What it read; seconds are those of the reading alone.
+    """
+    if (
+        not isinstance(method, AbstractInteractionAttribution)
+        or isinstance(method, LearnedBaselineShapley)  # has baselines of its own
+        or method.forward_func is not game.model_game.forward_func
+        or not set(options) <= set(signature(method.read).parameters)
+    ):
+        return None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        start, before = time.perf_counter(), game.seconds
+        result = method.read(game, **options)
+        seconds = time.perf_counter() - start - (game.seconds - before)
+    attributions = tuple(_flat(result.attributions()))
+    return Run(
+        attributions=attributions,
+        seconds=seconds,
+        n_forwards=0,
+        n_rows=0,
+        per_player=True,
+        window=(1,) * len(attributions),
+        notes=_notes(caught),
+        result=result,
+    )
+
+
+def _flat(found: Any) -> Iterator[Tensor]:
+    """Attributions of several inputs, or of several layers, one by one."""
+    if isinstance(found, Tensor):
+        yield found.detach()
+    else:
+        for part in found:
+            yield from _flat(part)
 
 
 @contextmanager
@@ -146,15 +211,6 @@ def undisturbed(inputs: tuple[Tensor, ...]) -> Iterator[None]:
     devices = sorted({x.get_device() for x in inputs if x.is_cuda})
     with torch.random.fork_rng(devices=devices):
         yield
-
-
-def reason(error: Exception) -> str:
-    """Return what went wrong on one line."""
-    return _line(f"{type(error).__name__}: {error}").removesuffix(":")
-
-
-def _line(text: str) -> str:
-    return shorten(text, 280, placeholder=" …")
 
 
 def _parameters(method: Any) -> dict[str, Parameter]:
@@ -190,7 +246,7 @@ def _full_baselines(baselines: Any, inputs: Tensor | tuple[Tensor, ...]) -> Any:
 
 def _notes(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
     messages = [
-        _line(str(warning.message))
+        one_line(str(warning.message))
         for warning in caught
         if not issubclass(warning.category, DeprecationWarning)
     ]
@@ -205,57 +261,3 @@ def _window(shapes: Any, n_inputs: int) -> tuple[int, ...]:
     if not isinstance(shapes[0], tuple):
         shapes = (shapes,)
     return tuple(math.prod(shape) for shape in shapes)
-
-
-def aggregate(found: Run, players: Players, batch_size: int) -> Tensor:
-    """Sum attributions over the elements of each player, ``(batch, n)`` float64.
-
-    Methods that took the feature mask repeat a player's value on its elements; the mean
-    is taken there. Occlusion repeats a window's effect on all of its elements, which
-    share it here. Axes beyond the input's (an embedding's) are summed away; a layer's
-    map over an image is summed over channels and spread over the pixels of each cell.
-
-    Raises:
-        ValueError: If the attributions have another shape than the inputs, or are not
-            finite.
-    """
-    sums = torch.zeros(batch_size, len(players), dtype=torch.float64)
-    counts = torch.zeros_like(sums)
-    for values, mask, window in zip(
-        found.attributions, players.masks, found.window, strict=True
-    ):
-        spread = values.double().cpu() / window
-        if not spread.isfinite().all():
-            raise ValueError("attributions are not finite")
-        if spread.dim() == mask.dim() == 4 and all(
-            cells <= pixels
-            for cells, pixels in zip(spread.shape[2:], mask.shape[2:], strict=True)
-        ):
-            spread = _over_pixels(spread, *mask.shape[1:])
-        spread = spread.reshape(*spread.shape[: mask.dim()], -1).sum(-1)
-        if spread.shape[1:] != mask.shape[1:] or len(spread) != batch_size:
-            raise ValueError(
-                f"attributions of shape {tuple(values.shape)} do not fit inputs of "
-                f"shape {(batch_size, *mask.shape[1:])}"
-            )
-        index = mask.cpu().expand(spread.shape).reshape(batch_size, -1)
-        flat = spread.reshape(batch_size, -1)
-        sums.scatter_add_(1, index, flat)
-        counts.scatter_add_(1, index, torch.ones_like(flat))
-    return sums / counts.clamp_min(1) if found.per_player else sums
-
-
-def _over_pixels(
-    values: Tensor,  # (batch, layer channels, h, w)
-    channels: int,
-    height: int,
-    width: int,
-) -> Tensor:
-    """Spread a layer's map evenly over the pixels that Captum would enlarge it to."""
-    if values.shape[1:] == (channels, height, width):
-        return values
-    rows = torch.arange(height) * values.shape[2] // height
-    columns = torch.arange(width) * values.shape[3] // width
-    pixels = rows.bincount()[rows].unsqueeze(1) * columns.bincount()[columns]
-    enlarged = values.sum(1, keepdim=True)[:, :, rows][..., columns]
-    return (enlarged / (channels * pixels)).expand(-1, channels, -1, -1)

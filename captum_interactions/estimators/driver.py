@@ -54,12 +54,13 @@ class Evaluations:
     def __init__(self, game: Evaluate) -> None:
         self._game = game
         self.advance: Callable[[int], object] = lambda count: None
-        self._known: list[_Ledger] = []  # one for all examples, or one for each
+        self._shared: _Ledger | None = _Ledger()  # of all examples alike
+        self._own: list[_Ledger] = []  # or of each of them, once they differ
 
     @property
     def n_evaluations(self) -> int:
         """Distinct coalitions evaluated per example (of the one that needed most)."""
-        return max((len(known) for known in self._known), default=0)
+        return max(map(len, self._own if self._shared is None else [self._shared]))
 
     def __call__(
         self,
@@ -72,24 +73,25 @@ class Evaluations:
 
     def _alike(self, masks: Tensor) -> Tensor:
         """Evaluate the same coalitions for all examples."""
-        if len(self._known) > 1:
-            return self._each(masks.expand(len(self._known), *masks.shape))
-        if not self._known:
-            self._known = [_Ledger()]
-        [known] = self._known
+        known = self._shared
+        if known is None:
+            return self._each(masks.expand(len(self._own), *masks.shape))
         index, new = known.admit(masks)
-        for block in masks[new].split(_BLOCK) if new else ():
-            known.add(self._game(block))
-            self.advance(len(block))
+        try:
+            for block in masks[new].split(_BLOCK) if new else ():
+                known.add(self._game(block))
+                self.advance(len(block))
+        finally:
+            known.forget_unknown()
         return known.read(index)
 
     def _each(self, masks: Tensor) -> Tensor:
         """Evaluate coalitions that differ from example to example."""
-        if len(self._known) != len(masks):
-            [shared] = self._known or [_Ledger()]
-            self._known = [shared.of_example(b) for b in range(len(masks))]
+        if self._shared is not None:
+            self._own = [self._shared.of_example(b) for b in range(len(masks))]
+            self._shared = None
         found = [
-            known.admit(rows) for known, rows in zip(self._known, masks, strict=True)
+            known.admit(rows) for known, rows in zip(self._own, masks, strict=True)
         ]
         longest = max(len(new) for _, new in found)
         if longest:
@@ -97,15 +99,19 @@ class Evaluations:
             padded = masks.new_zeros(len(masks), longest, masks.shape[-1])
             for row, rows, (_, new) in zip(padded, masks, found, strict=True):
                 row[: len(new)] = rows[new]
-            for known, row, (_, new) in zip(
-                self._known, self._game(padded), found, strict=True
-            ):
-                known.add(row[..., : len(new)])
+            try:
+                for known, row, (_, new) in zip(
+                    self._own, self._game(padded), found, strict=True
+                ):
+                    known.add(row[..., : len(new)])
+            finally:
+                for known in self._own:
+                    known.forget_unknown()
             self.advance(longest)
         return torch.stack(
             [
                 known.read(index)
-                for known, (index, _) in zip(self._known, found, strict=True)
+                for known, (index, _) in zip(self._own, found, strict=True)
             ]
         )
 
@@ -143,6 +149,12 @@ class _Ledger:
         """Keep the values of the coalitions that were new."""
         known = [] if self._values is None else [self._values]
         self._values = torch.cat([*known, values], -1)
+
+    def forget_unknown(self) -> None:
+        """Forget coalitions that were admitted and not evaluated, for an error came."""
+        count = 0 if self._values is None else self._values.shape[-1]
+        if count < len(self._place):
+            self._place = {k: p for k, p in self._place.items() if p < count}
 
     def read(self, index: list[int]) -> Tensor:
         """Return the values at some places, ``(*lead, len(index))``."""

@@ -149,6 +149,11 @@ class ModelGame(BatchedGame):
         return self._masked.batch_size
 
     @property
+    def rows_per_coalition(self) -> int:
+        """Rows of a pass that one coalition takes: examples times baselines."""
+        return self._masked.rows_per_coalition
+
+    @property
     def inputs(self) -> tuple[Tensor, ...]:
         """The inputs, one tensor each."""
         return self._masked.inputs

@@ -97,7 +97,7 @@ def test_ten_captum_methods_and_ours_on_images():
         row = found.rows[name]
         assert row.completeness_gap < 1e-5
         assert row.shapley_distance < 1e-5
-        assert row.n_rows == 2 * 16 + 2 * 2  # two control coalitions
+        assert row.n_rows == 2 * 16
         assert row.allocation.inside == pytest.approx(1)
         assert row.allocation.leak == pytest.approx(0)
     assert found.rows["Integrated Gradients"].allocation is None

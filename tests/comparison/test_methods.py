@@ -323,21 +323,26 @@ def test_whatever_a_method_raises_stays_in_its_row():
         captum_metrics=True,
     )
     rows = found.rows
-    assert rows["broken"].error == "KeyError"
-    assert rows["infinite"].error == "ValueError: attributions are not finite"
-    assert "sliding_window_shapes" in rows["windows"].error
+    assert rows["broken"].error == "the call of Broken.attribute raised KeyError"
+    assert rows["infinite"].error == "its attributions are not finite"
+    assert rows["windows"].error == (
+        "needs `sliding_window_shapes`: put it beside the method, "
+        '(Occlusion(model), {"sliding_window_shapes": …})'
+    )
     assert rows["a baseline"].error is not None
     assert rows["talking"].notes[0].startswith("taken with salt")
     assert rows["odds"].notes[0].startswith("explains another scalar")
-    assert rows["wrong"].error.startswith("RuntimeError")
+    assert "AndInteraction.attribute raised RuntimeError" in rows["wrong"].error
     assert "talking: taken with salt" in repr(found)
     json.dumps(found.to_dict(), allow_nan=False)
     # All of them may fail.
     none = compare_attributions(
         {"broken": Broken(model)}, torch.ones(1, 3).double(), target=0
     )
-    assert repr(none) == "method\nbroken  failed: KeyError"
-    assert "failed: KeyError" in none.to_html()
+    assert repr(none) == (
+        "method\nbroken  failed: the call of Broken.attribute raised KeyError"
+    )
+    assert "raised KeyError" in none.to_html()
     none.plot()
 
 

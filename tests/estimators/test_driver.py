@@ -43,19 +43,38 @@ def test_distinct_coalitions_are_evaluated_once_at_any_number_of_players(n, seed
     assert len(bought) == len(set(bought)) == len(seen)
 
 
-@given(st.integers(0, 1000))
-def test_examples_may_ask_for_different_coalitions(seed):
+@given(st.integers(0, 1000), st.integers(1, 3))
+def test_examples_may_ask_for_different_coalitions(seed, batch):
     generator = torch.Generator().manual_seed(seed)
-    game = Counting(5, batch=3)
+    game = Counting(5, batch)
     known = Evaluations(game)
     shared = torch.rand(2, 5, generator=generator) < 0.5
     known(shared)
-    each = torch.rand(3, 4, 5, generator=generator) < 0.5
+    each = torch.rand(batch, 4, 5, generator=generator) < 0.5
     expected = torch.einsum("bcn,bn->bc", each.double(), game.weights)
     assert_close(known(each), expected)
     assert_close(known(shared), game.weights @ shared.double().mT)
     sets = [{tuple(row) for row in torch.cat([shared, rows]).tolist()} for rows in each]
     assert known.n_evaluations == max(map(len, sets))
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_nothing_is_half_known_when_a_pass_fails(alike):
+    game = Counting(3)
+    broken = [True]
+
+    def fails(masks):
+        if broken.pop():
+            raise RuntimeError
+        return game(masks)
+
+    known, masks = Evaluations(fails), F.all_masks(3)
+    asked = masks if alike else masks.expand(2, *masks.shape)
+    with pytest.raises(RuntimeError):
+        known(asked)
+    assert known.n_evaluations == 0
+    broken.append(False)
+    assert_close(known(asked), game.weights @ masks.double().mT)
 
 
 def plan_of(*rounds):
