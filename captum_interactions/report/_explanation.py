@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from captum_interactions.report._page import escape, page
 from captum_interactions.report._parts import (
+    attribution_map,
     bar,
     chart,
     image_with_regions,
@@ -42,6 +43,8 @@ class Explanation:
         terms: The strongest interactions.
         pairs: The strongest pairs.
         orders: Context sizes, mean strengths and their sampling floor, if known.
+        pair_orders: The strongest pairs by context size: a name, values and standard
+            errors, None where exact.
         tree: Nested dictionaries of a tree, if there is one.
         image: The image, ``(channels, height, width)``, if it is one.
         mask: The player of every pixel, ``(height, width)``.
@@ -59,6 +62,7 @@ class Explanation:
     terms: Sequence[Any]
     pairs: Sequence[Any] = ()
     orders: tuple[Sequence[int], Sequence[float], Sequence[float] | None] | None = None
+    pair_orders: Sequence[tuple[str, Sequence[float], Sequence[float] | None]] = ()
     tree: dict[str, Any] | None = None
     image: Tensor | None = field(default=None, repr=False)
     mask: Tensor | None = field(default=None, repr=False)
@@ -119,7 +123,7 @@ def _section(one: Explanation, number_of: int) -> str:
         for word, value in one.facts
     )
     shown = (
-        image_with_regions(one.image, one.mask, one.names)
+        image_with_regions(one.image, one.mask, one.names, str(number_of))
         if one.image is not None and one.mask is not None
         else words(one.names, one.values or [0.0] * len(one.names))
     )
@@ -131,13 +135,12 @@ def _section(one: Explanation, number_of: int) -> str:
         '<p class="soft">Blue adds to the output, vermilion takes away; OR is hatched. '
         "Point at a row, or reach it by the tab key, to see its players.</p>",
         term_list(one.terms, _largest(one.terms), "Strongest interactions"),
-        "</div></div>",
         _rebuilt(one),
         _attributions(one),
         _more(one),
     ]
     sentences = "".join(f"<li>{escape(text)}</li>" for text in one.reading)
-    parts.append(f"<h3>How to read it</h3><ul>{sentences}</ul></section>")
+    parts.append(f"<h3>How to read it</h3><ul>{sentences}</ul></div></div></section>")
     return "".join(parts)
 
 
@@ -174,29 +177,41 @@ def _rebuilt(one: Explanation) -> str:
     )
 
 
+class _Single(NamedTuple):
+    """A player in a list of terms."""
+
+    players: tuple[int, ...]
+    names: tuple[str, ...]
+    value: float
+
+
 def _attributions(one: Explanation) -> str:
     if not one.values:
         return ""
     largest = max(map(abs, one.values)) or 1.0
     order = sorted(range(len(one.values)), key=lambda i: -abs(one.values[i]))
 
-    def row(i: int) -> str:
-        error = "" if one.errors is None else f" ± {number(one.errors[i])}"
-        return (
-            f"<tr><th scope='row'>{escape(one.names[i])}</th>"
-            f'<td style="min-width:8rem">{bar(one.values[i] / largest)}</td>'
-            f"<td>{number(one.values[i])}{error}</td></tr>"
-        )
+    def listed(chosen: Sequence[int], label: str) -> str:
+        terms = [_Single((i,), (one.names[i],), one.values[i]) for i in chosen]
+        errors = None if one.errors is None else [one.errors[i] for i in chosen]
+        return term_list(terms, largest, label, errors)
 
-    first = "".join(map(row, order[:_SHOWN]))
-    rest = "".join(map(row, order[_SHOWN:]))
-    more = (
-        f"<details><summary>{len(order) - _SHOWN} weaker players</summary>"
-        f"<table>{rest}</table></details>"
-        if rest
+    drawn = (
+        attribution_map(one.image, one.mask, one.values)
+        if one.image is not None and one.mask is not None
         else ""
     )
-    return f"<h3>Shapley values of the players</h3><table>{first}</table>{more}"
+    more = len(order) - _SHOWN
+    rest = (
+        f"<details><summary>{more} weaker players</summary>"
+        f"{listed(order[_SHOWN:], 'Weaker players')}</details>"
+        if more > 0
+        else ""
+    )
+    return (
+        '<h3>Shapley values of the players</h3><div class="beside">'
+        f"{drawn}<div>{listed(order[:_SHOWN], 'Shapley values')}{rest}</div></div>"
+    )
 
 
 def _more(one: Explanation) -> str:
@@ -209,10 +224,12 @@ def _more(one: Explanation) -> str:
         )
     if one.orders is not None:
         orders, values, floor = one.orders
+        alone = "; dashed: what sampling errors alone would show" if floor else ""
         parts.append(
             "<h3>By size of the context</h3><p class='soft'>Mean |I(i,j)| over pairs "
-            "when m other players are present; dashed: what sampling errors alone "
-            f"would show.</p>{chart(orders, values, None, floor, 'Strength by order')}"
+            f"when m other players are present{alone}.</p>"
+            f"{chart(orders, values, None, floor, 'Strength by order')}"
+            f"{_pair_charts(one, orders)}"
         )
     if one.tree is not None:
         parts.append(
@@ -220,3 +237,18 @@ def _more(one: Explanation) -> str:
             f"their two sides add by meeting.</p>{tree_list(one.tree)}"
         )
     return "".join(parts)
+
+
+def _pair_charts(one: Explanation, orders: Sequence[int]) -> str:
+    if not one.pair_orders:
+        return ""
+    band = "" if one.pair_orders[0][2] is None else ", with their 95 % intervals"
+    cards = "".join(
+        f'<figure class="card"><h4>{escape(name)}</h4>'
+        f"{chart(orders, values, errors, None, f'{name} by order')}</figure>"
+        for name, values, errors in one.pair_orders
+    )
+    return (
+        f'<p class="soft">The strongest pairs, I(i,j) by m{band}; each has a scale of '
+        f'its own.</p><div class="cards wide">{cards}</div>'
+    )

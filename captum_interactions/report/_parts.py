@@ -13,6 +13,7 @@ from captum_interactions.report._page import escape, picture
 from captum_interactions.visualization import sign_color
 
 __all__ = [
+    "attribution_map",
     "bar",
     "chart",
     "image_with_regions",
@@ -27,11 +28,11 @@ _SIDE = 256
 _SIGNS = {"and": " ∧ ", "or": " \N{LOGICAL OR} "}
 
 
-def number(value: float) -> str:
-    """Three significant digits with a true minus, ``n/a`` for NaN."""
+def number(value: float, digits: int = 3) -> str:
+    """Three significant digits (or so many) with a true minus, ``n/a`` for NaN."""
     if math.isnan(value):
         return "n/a"
-    return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:.{digits}g}".replace("-", "\N{MINUS SIGN}")
 
 
 def bar(share: float, kind: str = "and") -> str:
@@ -47,10 +48,16 @@ def bar(share: float, kind: str = "and") -> str:
     )
 
 
-def term_list(terms: Sequence[Any], largest: float, label: str) -> str:
+def term_list(
+    terms: Sequence[Any],
+    largest: float,
+    label: str,
+    errors: Sequence[float] | None = None,
+) -> str:
     """A list of interactions; pointing at one lights its players."""
     rows = ""
-    for term in terms:
+    for place, term in enumerate(terms):
+        error = "" if errors is None else f" ± {number(errors[place], 1)}"
         sign = _SIGNS[getattr(term, "kind", "and")]
         name = escape(sign.join(str(name) or "''" for name in term.names))
         rows += (
@@ -59,7 +66,7 @@ def term_list(terms: Sequence[Any], largest: float, label: str) -> str:
             f'data-value="{float(term.value)!r}">'
             f'<span class="name" title="{name}">{name}</span>'
             f"<span>{bar(term.value / largest, getattr(term, 'kind', 'and'))}</span>"
-            f'<span class="number">{number(term.value)}</span></button></li>'
+            f'<span class="number">{number(term.value)}{error}</span></button></li>'
         )
     return f'<ul class="terms" aria-label="{escape(label)}">{rows}</ul>'
 
@@ -78,33 +85,94 @@ def words(names: Sequence[str], values: Sequence[float]) -> str:
     return f'<p class="players">{" ".join(spans)}</p>'
 
 
-def image_with_regions(image: Tensor, mask: Tensor, names: Sequence[str]) -> str:
+def image_with_regions(
+    image: Tensor, mask: Tensor, names: Sequence[str], key: str
+) -> str:
     """An image with an outline per player, shown when the player is lit.
+
+    The image is there once. Lit players are holes in a clip path, through which it is
+    seen undimmed.
 
     Args:
         image: ``(channels, height, width)``.
         mask: The player of every pixel, ``(height, width)``.
         names: Names of the players.
+        key: What tells the picture from others of the page.
     """
+    height, width = image.shape[-2:]
+    outlines = _outlines(mask.cpu())
+    areas = "".join(
+        f'<path class="area" data-area="{player}" d="{path}">'
+        f"<title>{escape(names[player])}</title></path>"
+        for player, path in _areas(mask.cpu()).items()
+    )
+    regions = "".join(
+        f'<path class="region" data-player="{player}" d="{path}"/>'
+        for player, path in outlines.items()
+    )
+    return (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="The input image">'
+        f'<clipPath id="c{key}"><path d=""/></clipPath><g class="veiled">'
+        f'<image id="i{key}" href="{picture(_small(image))}" width="{width}" '
+        f'height="{height}" preserveAspectRatio="none"/></g>'
+        f'<use href="#i{key}" clip-path="url(#c{key})"/>{areas}{regions}</svg>'
+    )
+
+
+def _small(image: Tensor) -> Tensor:
+    """An image in 0..1 of at most so many pixels a side as a page should hold."""
     shown = image.detach().cpu().double()
     low, high = shown.min(), shown.max()
     if low < 0 or high > 1:
         shown = (shown - low) / (high - low).clamp_min(1e-12)
-    height, width = shown.shape[-2:]
-    step = max(1, -(-max(height, width) // _SIDE))
-    small = shown[:, ::step, ::step]
-    data = picture(small)
-    # The same picture again for each player would be large: one, and holes in a veil.
-    regions = "".join(
-        f'<path class="region" data-player="{player}" d="{path}">'
-        f"<title>{escape(names[player])}</title></path>"
-        for player, path in _outlines(mask.cpu()).items()
-    )
+    step = max(1, -(-max(shown.shape[-2:]) // _SIDE))
+    return shown[..., ::step, ::step]
+
+
+def attribution_map(image: Tensor, mask: Tensor, values: Sequence[float]) -> str:
+    """The image in pale gray, its players tinted by what they add or take away."""
+    gray = _small(image).mean(0)
+    step = -(-max(mask.shape) // _SIDE)
+    players = mask.cpu()[::step, ::step].long()
+    share = torch.tensor(values, dtype=torch.float64).nan_to_num()
+    share = share / share.abs().max().clamp_min(1e-12)
+    colors = torch.tensor(
+        [
+            [int(sign_color(s)[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+            for s in share.tolist()
+        ]
+    ).double()
+    # Half of the gray is left, so that the picture is seen under the strongest tint.
+    ground = (0.5 + 0.5 * gray).unsqueeze(-1)
+    opacity = 0.85 * share.abs()[players].unsqueeze(-1)
+    tinted = ground * (1 - opacity) + ground * colors[players] * opacity
+    height, width = mask.shape
     return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="The input image">'
-        f'<image href="{data}" width="{width}" height="{height}" '
-        f'preserveAspectRatio="none"/>{regions}</svg>'
+        f'<img class="map" width="{width}" height="{height}" alt="The image, its parts '
+        'tinted by their Shapley values: blue adds, vermilion takes away" '
+        f'src="{picture(tinted.permute(2, 0, 1))}">'
     )
+
+
+def _areas(mask: Tensor) -> dict[int, str]:
+    """Every player's pixels as rectangles, as few as runs of equal rows allow."""
+    found = {}
+    for player in mask.unique().tolist():
+        open_runs: dict[tuple[int, int], int] = {}
+        parts = []
+        rows = torch.nn.functional.pad(mask == player, (1, 1, 0, 1)).int()
+        edges = rows.diff(dim=1).tolist()
+        for y, row in enumerate(edges):
+            starts = [x for x, change in enumerate(row) if change == 1]
+            ends = [x for x, change in enumerate(row) if change == -1]
+            runs = set(zip(starts, ends, strict=True))
+            for run in [run for run in open_runs if run not in runs]:
+                top = open_runs.pop(run)
+                parts.append(f"M{run[0]} {top}H{run[1]}V{y}H{run[0]}z")
+            for run in runs:
+                open_runs.setdefault(run, y)
+        found[int(player)] = "".join(parts)
+    return found
 
 
 def _outlines(mask: Tensor) -> dict[int, str]:
@@ -157,8 +225,10 @@ def chart(
 
     band = ""
     if errors is not None:
-        edge = [point(i, v) for i, v in enumerate(tops)]
-        edge += [point(i, v) for i, v in reversed(list(enumerate(lows)))]
+        edge = [point(i, v) for i, v in enumerate(tops) if math.isfinite(v)]
+        edge += [
+            point(i, v) for i, v in reversed(list(enumerate(lows))) if math.isfinite(v)
+        ]
         band = f'<polygon class="band" points="{" ".join(edge)}"/>'
     dots = "".join(
         f'<circle r="2.5" cx="{p.split(",")[0]}" cy="{p.split(",")[1]}">'
@@ -174,12 +244,14 @@ def chart(
     )
     ends = "".join(
         f'<text x="{left - 5}" y="{float(point(0, v).split(",")[1]) + 3:.1f}" '
-        f'text-anchor="end">{number(v)}</text>'
+        f'text-anchor="end">{number(v, 2)}</text>'
         for v in {low, high}
     )
+    zero = point(0, 0.0).split(",")[1]
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}" '
-        f'style="max-width:32rem;width:100%">{band}'
+        f'class="chart"><line class="end" x1="{left}" x2="{width - 8}" y1="{zero}" '
+        f'y2="{zero}"/>{band}'
         f"{line('floor', floor) if floor else ''}{line('curve', values)}{dots}{ticks}"
         f"{ends}</svg>"
     )

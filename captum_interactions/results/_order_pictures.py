@@ -12,6 +12,7 @@ from torch import Tensor
 from captum_interactions import visualization as pictures
 from captum_interactions._checks import bad_value, check_positive_int
 from captum_interactions.functional.noise import order_noise_gain
+from captum_interactions.results._core import written
 from captum_interactions.results._noise import warn_below
 from captum_interactions.results._pair_pictures import PairPictures, Pairs
 
@@ -84,15 +85,8 @@ class OrderPictures(PairPictures):
         check_positive_int("k", k, "ask for at least one pair")
         orders, values, errors = self._shown_by_order(example, output)
         labels = self.players.names if names is None else names
-        n = values.shape[-1]
-        i, j = torch.triu_indices(n, n, offset=1, device=values.device)
-        asked = values.isfinite().all(0)[i, j]  # the others are NaN
-        i, j = i[asked], j[asked]
-        strength = values[:, i, j].abs().mean(0)
-        best = strength.argsort(descending=True, stable=True)[:k].tolist()
         curves, bands = {}, {}
-        for p in best:
-            a, b = int(i[p]), int(j[p])
+        for a, b in _strongest(values, k):
             name = f"{{{labels[a]}, {labels[b]}}}"
             if name in curves:  # names may repeat
                 name = f"{name} {a}, {b}"
@@ -100,8 +94,23 @@ class OrderPictures(PairPictures):
             if errors is not None:
                 bands[name] = errors[:, a, b]
         if not curves:
+            n = len(self.players)
             bad_value("result", "one of at least two players", n, "add a player")
         return pictures.plot_orders(curves, orders, bands, ylabel="I(i,j)", ax=ax)
+
+    def _pair_orders(
+        self, k: int, example: int, output: Output
+    ) -> list[tuple[str, list[float], list[float] | None]]:
+        """The k strongest pairs by order: name, I^(m)(i,j), its standard errors."""
+        _, values, errors = self._by_order(example, output)
+        return [
+            (
+                f"{written(self.players.names[a])}, {written(self.players.names[b])}",
+                values[:, a, b].double().tolist(),
+                None if errors is None else errors[:, a, b].double().tolist(),
+            )
+            for a, b in _strongest(values, k)
+        ]
 
     def plot_order_strength(
         self,
@@ -150,3 +159,17 @@ class OrderPictures(PairPictures):
         share = (2 / torch.pi) ** 0.5
         floor = (share * errors[:, i, j].nanmean(-1)).double().tolist()
         return list(orders), mean, floor
+
+
+def _strongest(
+    values: Tensor,  # (orders, n, n)
+    k: int,
+) -> list[tuple[int, int]]:
+    """The k pairs with the largest mean of |I^(m)| over orders."""
+    n = values.shape[-1]
+    i, j = torch.triu_indices(n, n, offset=1, device=values.device)
+    asked = values.isfinite().all(0)[i, j]  # the others are NaN
+    i, j = i[asked], j[asked]
+    strength = values[:, i, j].abs().mean(0)
+    best = strength.argsort(descending=True, stable=True)[:k]
+    return list(zip(i[best].tolist(), j[best].tolist(), strict=True))

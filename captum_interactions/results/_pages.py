@@ -28,6 +28,8 @@ _DENSE = (
     "The listed terms leave {left:.0%} of v(N) less v(∅) to others: the game is dense, "
     "so read pairs, Shapley values or a tree rather than single coalitions."
 )
+# Pairs of which a page draws the orders.
+_CURVES = 6
 # From here on a list of terms misleads: a quarter of the output is in none of them.
 _DENSE_FROM = 0.25
 
@@ -164,6 +166,10 @@ class Pages(ResultCore):
         strength = getattr(self, "_order_strength", None)
         if strength is not None:
             found["orders"] = _or_none(lambda: strength(example, output))
+            curves = self._pair_orders  # type: ignore[attr-defined]
+            found["pair_orders"] = (
+                _or_none(lambda: curves(_CURVES, example, output)) or ()
+            )
         to_dict = getattr(self, "to_dict", None)
         if to_dict is not None:
             found["tree"] = to_dict(example, output)

@@ -11,12 +11,15 @@ from io import BytesIO
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 import captum_interactions as ci
 from captum_interactions.report import Explanation, explanation_page, picture
+from captum_interactions.report._parts import _areas, attribution_map
 from captum_interactions.results import Interaction, report
-from tests.comparison.test_page import CHROMIUM, EVIL, Page
+from tests.comparison.test_page import CHROMIUM, EVIL, Page, browse
 
 METHODS = {
     "and": ci.AndInteraction,
@@ -52,7 +55,9 @@ def photo_with_everything():
             yield Interaction(players, tuple(names[p] for p in players), 2.0 - k / 60)
 
     terms = list(some(5, 40))
-    orders = (list(range(12)), [1.0 / (m + 1) for m in range(12)], [0.1] * 12)
+    curve = [1.0 / (m + 1) for m in range(12)]
+    orders = (list(range(12)), curve, [0.1] * 12)
+    pairs = [(f"pair {k}", curve, [0.1] * 12) for k in range(6)]
     smooth = torch.rand(3, 28, 28, generator=generator)
     image = torch.nn.functional.interpolate(smooth[None], 224, mode="bilinear")[0]
     image = (image + 0.05 * torch.rand(3, 224, 224, generator=generator)).clamp(0, 1)
@@ -68,6 +73,7 @@ def photo_with_everything():
         terms,
         list(some(2, 200)),
         orders,
+        pairs,
         None,
         image,
         mask,
@@ -125,15 +131,73 @@ def test_every_player_of_an_image_has_its_outline():
     result = ci.ShapleyInteraction(lambda x: x.sum((1, 2, 3)) ** 2).interactions(
         image, feature_mask=mask
     )
-    for given in (image, image[0]):
-        page = Page(result.to_html(image=given))
-        paths = {p["data-player"]: p["d"] for p in page.named("path")}
+    for shown in (image, image[0]):
+        page = Page(result.to_html(image=shown))
+        paths = {
+            p["data-player"]: p["d"] for p in page.named("path") if "data-player" in p
+        }
         assert set(paths) == {"0", "1", "2"}
         assert paths["0"] == "M0 0H2M0 2H2M0 0V2M2 0V2"
-        (shown,) = page.named("image")
-        assert shown["href"].startswith("data:image/png;base64,")
+        (drawn,) = page.named("image")
+        assert drawn["href"].startswith("data:image/png;base64,")
+        # Lit players are seen through a clip path: the image is there once.
+        assert [use["href"] for use in page.named("use")] == [f"#{drawn['id']}"]
     with pytest.raises(ValueError, match="`image` must be the one that was explained"):
         result.to_html(image=image[..., :2])
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 999))
+def test_areas_are_the_pixels_of_their_player(height, width, seed):
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.randint(3, (height, width), generator=generator)
+    found = torch.full_like(mask, -1)
+    for player, path in _areas(mask).items():
+        for rectangle in re.findall(r"M(\d+) (\d+)H(\d+)V(\d+)H\1z", path):
+            left, top, right, bottom = map(int, rectangle)
+            assert (found[top:bottom, left:right] == -1).all()
+            found[top:bottom, left:right] = player
+    assert torch.equal(found, mask)
+
+
+def test_the_map_is_blue_where_a_player_adds():
+    image, mask = torch.full((3, 2, 3), 0.5), torch.tensor([[0, 1, 2]] * 2)
+    html = attribution_map(image, mask, [2.0, -1.0, 0.0])
+    data = base64.b64decode(re.search(r"base64,([^\"]+)", html)[1])
+    pixels = np.asarray(Image.open(BytesIO(data))).astype(int)[0]
+    red, green, blue = pixels.T
+    assert blue[0] > green[0] > red[0]
+    assert red[1] > green[1] > blue[1]
+    assert red[2] == green[2] == blue[2]
+    # What is half as strong is half as far from the gray ground.
+    strong = attribution_map(image, mask, [2.0, -2.0, 0.0])
+    data = base64.b64decode(re.search(r"base64,([^\"]+)", strong)[1])
+    twice = np.asarray(Image.open(BytesIO(data))).astype(int)[0]
+    far, near = (image[1] - pixels[2] for image in (twice, pixels))
+    assert np.abs(far - 2 * near).max() <= 2
+
+
+def test_sampled_orders_have_bands():
+    f = game
+    exact = ci.MultiOrderInteraction(f).interactions(torch.ones(1, 4).double())
+    assert "polygon" not in exact.to_html()
+
+    def more(x):
+        return x.prod(1) + x[:, 0] * x[:, 1] * x[:, 2] + x.sum(1).square()
+
+    generator = torch.Generator().manual_seed(0)
+    sampled = ci.MultiOrderInteraction(more).interactions(
+        torch.ones(1, 7).double(), n_samples=60, generator=generator
+    )
+    page = Page(sampled.to_html())
+    bands = [p["points"].split() for p in page.named("polygon")]
+    assert len(bands) == 6
+    assert {len(points) for points in bands} == {2 * 6}  # up and back along six orders
+    # The first band belongs to the pair with the strongest mean over orders.
+    n = 7
+    pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]
+    strength = [float(sampled.values[0, :, i, j].abs().mean()) for i, j in pairs]
+    i, j = pairs[int(np.argmax(strength))]
+    assert f"{i}, {j}" in next(text for tag, text in page.texts if tag == "h4")
 
 
 def test_pictures_are_what_they_were():
@@ -191,8 +255,10 @@ def test_a_large_page_is_small():
     text = explanation_page("A photo", [photo_with_everything()])
     assert len(text.encode()) < 1_000_000
     page = Page(text)
-    assert len(page.named("path")) == 196
-    assert len([b for b in page.named("button") if "data-players" in b]) == 240
+    assert len(page.named("path")) == 2 * 196 + 1  # outlines, areas, the lit ones
+    listed = [b for b in page.named("button") if "data-players" in b]
+    assert len(listed) == 40 + 200 + 196
+    assert len(page.named("polygon")) == 6
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a browser")
@@ -260,3 +326,19 @@ def test_a_click_lights_the_players_and_the_slider_adds_terms(tmp_path):
     assert float(pressed["data-value"]) == pytest.approx(best.value)
     (output,) = [data for tag, data in page.texts if tag == "output"]
     assert output == f"1 term: v = {best.value:.3g}"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a browser")
+def test_a_click_leaves_the_players_of_a_photo_undimmed(tmp_path):
+    text = explanation_page("A photo", [photo_with_everything()])
+    policy = re.search(r'<meta http-equiv="Content-Security-Policy"[^>]*>', text)[0]
+    drive = '<script>document.querySelector(".terms button").click()</script>'
+    path = tmp_path / "page.html"
+    path.write_text(
+        text.replace(policy, "").replace("</body>", f"{drive}</body>"), encoding="utf-8"
+    )
+    page = Page(browse(path, "--dump-dom").stdout)
+    best = photo_with_everything().terms[0]
+    (hole,) = [p["d"] for p in page.named("path") if "class" not in p]
+    areas = {p["data-area"]: p["d"] for p in page.named("path") if "data-area" in p}
+    assert hole == "".join(areas[str(player)] for player in best.players)

@@ -3,8 +3,12 @@ for (const section of document.querySelectorAll("section.explanation")) {
   const buttons = [...section.querySelectorAll(".terms button")];
   const marks = [...section.querySelectorAll("[data-player]")];
   const picture = section.querySelector(".input svg");
+  const areas = [...section.querySelectorAll(".area")];
+  const seen = new Map(areas.map(area => [area.dataset.area, area.getAttribute("d")]));
+  const hole = section.querySelector("clipPath path");
   const light = (players, value) => {
     const chosen = new Set(players);
+    if (hole) hole.setAttribute("d", players.map(p => seen.get(p) || "").join(""));
     for (const mark of marks) {
       mark.classList.toggle("lit", chosen.has(mark.dataset.player));
       mark.style.setProperty("--mark", value < 0 ? "var(--red)" : "var(--blue)");
@@ -26,6 +30,10 @@ for (const section of document.querySelectorAll("section.explanation")) {
       button.setAttribute("aria-pressed", String(on));
       show(on ? button : null);
     });
+  }
+  for (const area of areas) {
+    area.addEventListener("pointerenter", () => light([area.dataset.area], 1));
+    area.addEventListener("pointerleave", () => show(pressed()));
   }
   const slider = section.querySelector(".rebuilt input");
   if (slider) {
