@@ -67,8 +67,7 @@ def encode_with_offsets(
             "tokenizer",
             "one that knows the characters of each token (a fast tokenizer)",
             type(tokenizer).__name__,
-            "load it with use_fast=True, or give the pieces by "
-            "`PromptPlayers.from_ids`",
+            "load it with use_fast=True, or take `PromptPlayers.from_ids`",
         )
     encoding = tokenizer(
         text,
@@ -229,8 +228,9 @@ def token_spans(tokenizer: Any, text: str) -> list[tuple[int, int]]:
     _, offsets, added = encode_with_offsets(tokenizer, text, False)
     spans: list[tuple[int, int]] = []
     for (start, stop), is_added in zip(offsets, added, strict=True):
-        start = max(start, spans[-1][1] if spans else 0)
-        if not is_added and stop > start:
+        if spans and start < spans[-1][1]:  # the rest of a character, and more
+            spans[-1] = spans[-1][0], max(stop, spans[-1][1])
+        elif not is_added and stop > start:
             spans.append((start, stop))
     return spans
 

@@ -115,6 +115,20 @@ class PromptPlayers(PromptCuts):
             ValueError: If a message is empty, does not occur in what the template
                 writes, or no message is left as a player.
         """
+        if not messages or not all(isinstance(m, Mapping) for m in messages):
+            bad_type(
+                "messages",
+                "a list of {'role': …, 'content': …}",
+                messages,
+                "give one dictionary per message",
+            )
+        if not callable(getattr(tokenizer, "apply_chat_template", None)):
+            bad_type(
+                "tokenizer",
+                "one of transformers with a chat template",
+                tokenizer,
+                "load the tokenizer of the chat model",
+            )
         if any(not str(message.get("content", "")).strip() for message in messages):
             bad_value(
                 "messages", "of some content each", "an empty one", "leave it out"

@@ -175,6 +175,11 @@ def test_chat(kind, added):
         "You are kind.",
         "The red box?",
     )
+    for wrong in ([], ["What is it?"]):
+        with pytest.raises(TypeError, match="one dictionary per message"):
+            PromptPlayers.from_chat(tok, wrong)
+    with pytest.raises(TypeError, match="with a chat template"):
+        PromptPlayers.from_chat(_Slow(), CHAT)
     with pytest.raises(ValueError, match="an empty one"):
         PromptPlayers.from_chat(tok, [{"role": "user", "content": " "}])
 
@@ -240,6 +245,21 @@ def test_merging_holding_naming():
         players.named(["a"])
     with pytest.raises(ValueError, match="6 entries"):
         players.row([True])
+
+
+def test_a_token_that_begins_within_a_character_is_one_player_with_it():
+    """Byte-level tokenizers cut ï in two, and may join its rest to what follows."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {"Ã": 0, "¯": 1, "v": 2, "n": 3, "¯v": 4, "Ġ": 5}
+    made = Tokenizer(models.BPE(vocabulary, [("¯", "v")]))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    tok = PreTrainedTokenizerFast(tokenizer_object=made)
+    players = PromptPlayers.from_text(tok, "nïvn", "tokens", header="n ")
+    assert players.names == ("n", "ïv", "n")
+    assert list(players.row([False, True, False])) == [3, 5, 0, 4]
 
 
 def test_retokenized_rows_are_texts_tokenized_anew():
