@@ -16,6 +16,7 @@ from captum_interactions.games._kv_store import (
     dynamic_cache,
 )
 from captum_interactions.games._model_traits import (
+    PASS_ON,
     ROWS_ON,
     TOKENS_ON,
     body_of,
@@ -123,7 +124,7 @@ class LocalModel:
         on_cpu = self.device.type == "cpu"
         tokens, rows = TOKENS_ON[on_cpu], ROWS_ON[on_cpu]
         batch: list[Leaf] = []
-        longest_path = 0
+        longest_path = total = 0
         for leaf in sorted(leaves, key=lambda leaf: (len(leaf.ids), len(leaf.path))):
             new = len(leaf.ids) + extra
             longest_path = max(longest_path, len(leaf.path))
@@ -134,12 +135,14 @@ class LocalModel:
             if batch and (
                 len(batch) >= rows
                 or (len(batch) + 1) * new > tokens
+                or len(batch) * len(leaf.ids) - total > PASS_ON[on_cpu]
                 or (len(batch) + 1) * columns > self._cache_bytes
                 or (uneven and ((self.windowed and longest_path) or not self.pads))
             ):
                 yield batch
-                batch, longest_path = [], len(leaf.path)
+                batch, longest_path, total = [], len(leaf.path), 0
             batch.append(leaf)
+            total += len(leaf.ids)
         if batch:
             yield batch
 

@@ -14,6 +14,9 @@ from captum_interactions.players import PromptPiece
 
 __all__ = ["PrefixTree", "player_order"]
 
+# Told two coalitions (2, n) and their values (2, Σ r); raises to give the tree up.
+Control = Callable[[Tensor, Tensor], object]
+
 
 def player_order(pieces: Sequence[PromptPiece]) -> list[int]:
     """Return the players in the order in which the prompt mentions them first."""
@@ -47,7 +50,6 @@ class PrefixTree:
         cache_bytes: What the store may take.
         width: Nodes side by side; None takes as many as ``cache_bytes`` hold.
         min_range: Ranges of fewer coalitions are not shared any more.
-        leaf_at: Index of the piece from which on nothing is shared.
 
     Attributes:
         store_bytes: Bytes the store took, after a call.
@@ -61,7 +63,6 @@ class PrefixTree:
         cache_bytes: int,
         width: int | None = None,
         min_range: int = 2,
-        leaf_at: int | None = None,
     ) -> None:
         self._model = model
         self._pieces = pieces
@@ -69,7 +70,6 @@ class PrefixTree:
         self._cache_bytes = cache_bytes
         self._width = width
         self._min_range = min_range
-        self._leaf_at = len(pieces) if leaf_at is None else leaf_at
         self._store: KVStore | None = None
         self.store_bytes = 0
 
@@ -77,12 +77,15 @@ class PrefixTree:
         self,
         masks: Tensor,  # (C, n) bool, distinct
         done: Callable[[int], object] = lambda rows: None,
+        control: Control | None = None,
     ) -> Tensor:  # (C, Σ r)
         """Return log p of every response token for each coalition.
 
         Args:
             masks: Distinct coalitions.
             done: Told how many were finished, as they are.
+            control: Told, as soon as they are known, the values of two coalitions that
+                sharing or padding would be most likely to spoil.
         """
         order = player_order(self._pieces)
         keys = masks[:, order].tolist()
@@ -92,7 +95,7 @@ class PrefixTree:
         self._out = torch.empty(
             len(masks), sum(map(len, self._responses)), dtype=torch.float64
         )
-        self._places, self._done = places, done
+        self._places, self._done, self._control = places, done, control
         self._leaves: list[Leaf] = []
         self._start()
         self._descend([_Node(0, len(masks), ())], 0)
@@ -131,15 +134,10 @@ class PrefixTree:
         last = player_order(self._pieces)[-1]
         alone = next(k for k, p in enumerate(self._pieces) if p.owner == last)
         # The last player's piece tells any two coalitions apart.
-        end = alone if self._min_range > 1 else len(self._pieces)
-        return self._pieces[: min(end, self._leaf_at)]
+        return self._pieces[:alone]
 
     def _descend(self, nodes: list[_Node], piece: int) -> None:
         for k in range(piece, len(self._pieces)):
-            if k >= self._leaf_at:
-                for node in nodes:
-                    self._leave(node, k)
-                return
             # Before ranges are split, or leaves found here would be evaluated twice.
             if len(nodes) > self._width_now:
                 self._finish()
@@ -210,8 +208,36 @@ class PrefixTree:
 
     def _finish(self) -> None:
         leaves, self._leaves = self._leaves, []
-        for batch in self._model.batches(leaves, len(self._responses[0]) - 1):
+        batches = list(self._model.batches(leaves, len(self._responses[0]) - 1))
+        if batches and self._control is not None:
+            control, self._control = self._control, None
+            places = _most_exposed(batches)
+            first = [b for b in batches if any(leaf.place in places for leaf in b)]
+            batches = [b for b in batches if b not in first]
+            self._evaluate(first)
+            chosen = torch.tensor([self._masks[place] for place in places])
+            control(chosen, self._out[[self._places[place] for place in places]])
+        self._evaluate(batches)
+
+    def _evaluate(self, batches: Sequence[list[Leaf]]) -> None:
+        for batch in batches:
             values = self._model.log_probs(batch, self._responses, self._store)
             for leaf, row in zip(batch, values, strict=True):
                 self._out[self._places[leaf.place]] = row
             self._done(len(batch))
+
+
+def _most_exposed(batches: Sequence[list[Leaf]]) -> list[int]:
+    """Places of the longest row, and of the one that is padded most in its batch.
+
+    The first would cross a sliding window, the second shows whether a model heeds
+    positions and masks where new tokens and what they continue have unequal lengths.
+    """
+    longest = max((len(f.path) + len(f.ids), f.place) for b in batches for f in b)[1]
+    padded = max(
+        (len(batch[-1].ids) - len(leaf.ids), path - len(leaf.path), leaf.place)
+        for batch in batches
+        for path in [max(len(leaf.path) for leaf in batch)]
+        for leaf in batch
+    )[2]
+    return [longest, padded]

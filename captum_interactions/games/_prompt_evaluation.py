@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Sequence
+from typing import Any, Literal, NoReturn, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from captum_interactions._checks import bad_value
 from captum_interactions.games._language_model import (
     Leaf,
     LocalModel,
 )
 from captum_interactions.games._model_traits import is_encoder_decoder
-from captum_interactions.games._prefix_tree import PrefixTree, player_order
+from captum_interactions.games._prefix_tree import PrefixTree
 from captum_interactions.games._prompt_cost import row_tokens, tree_tokens
 from captum_interactions.games._whole_rows import Done, EncoderDecoderRows, ProviderRows
 from captum_interactions.players import PromptPlayers
@@ -60,7 +61,15 @@ def evaluation_of(
     cache_bytes: int,
     width: int | None,
 ) -> Evaluation:
-    """Return the evaluation that fits a model."""
+    """Return the evaluation that fits a model.
+
+    Raises:
+        ValueError: If a tree is asked for that the model can't share.
+    """
+    if path == "tree" and not isinstance(model, nn.Module):
+        _bad_tree("is a provider")
+    if path == "tree" and is_encoder_decoder(model):
+        _bad_tree("reads a prompt from both sides")
     if not isinstance(model, nn.Module):
         return ProviderRows(model, players, responses)
     if is_encoder_decoder(model):
@@ -68,11 +77,14 @@ def evaluation_of(
     return _Local(model, players, responses, path, cache_bytes, width)
 
 
+class _Differs(Exception):
+    """Rows have other values in company than by themselves."""
+
+
 class _Local:
     """A causal model at hand.
 
     Attributes:
-        chosen: How rows are evaluated, once decided.
         store_bytes: What the tree's store took, at most.
     """
 
@@ -90,9 +102,22 @@ class _Local:
         self._responses = responses
         self._cache_bytes = cache_bytes
         self._width = width
-        self.chosen: Path = path
         self.dtype = self._model.dtype
         self.store_bytes = 0
+        if path == "tree" and not self._model.caches:
+            _bad_tree("takes no cache")
+        # Whether beginnings may be shared and rows padded; None until that is shown.
+        can_share = players.render is None and self._model.caches
+        unknown = None if can_share else False
+        self._shares: bool | None = {"auto": unknown, "tree": True}.get(path, False)
+        self._pads: bool | None = {"auto": None, "rows": False}.get(path, True)
+
+    @property
+    def chosen(self) -> Path:
+        """How rows are evaluated, "auto" until that is decided."""
+        if self._shares:
+            return "tree"
+        return {None: "auto", True: "batches", False: "rows"}[self._pads]  # type: ignore[return-value]
 
     @property
     def n_forwards(self) -> int:
@@ -103,28 +128,58 @@ class _Local:
         return self._model.n_tokens
 
     def log_probs(self, masks: Tensor, done: Done) -> Tensor:
-        if self.chosen == "auto" and len(masks) > 1:
-            counts = self._model.n_forwards, self._model.n_tokens
-            self.chosen = self._checked()
-            self._model.n_forwards, self._model.n_tokens = counts
-        if self.chosen == "tree" and self._pays(masks):
-            tree = self._tree(min_range=self._min_range(masks), width=self._width)
-            values = tree.log_probs(masks, done)
-            self.store_bytes = max(self.store_bytes, tree.store_bytes)
-            return values
-        return self._rows(masks, done, one_by_one=self.chosen in ("rows", "auto"))
+        reasons: list[str] = []
+        several = len(masks) > 1
+        if several and self._shares is not False and self._pays(masks):
+            values = self._shared(masks, done, reasons)
+            if values is not None:
+                return values
+        if several and self._pads is None:
+            self._try_batches(masks, reasons)
+        if reasons:
+            warnings.warn(
+                "this model returns other values " + " and ".join(reasons) + " than "
+                "row by row; it is evaluated in "
+                + ("batches" if self._pads else "rows one by one")
+                + ", which is right but slower",
+                UserWarning,
+                stacklevel=5,
+            )
+        return self._rows(masks, done, one_by_one=not self._pads)
 
-    def _tree(self, **options: Any) -> PrefixTree:
-        return PrefixTree(
+    def _shared(self, masks: Tensor, done: Done, reasons: list[str]) -> Tensor | None:
+        """Share beginnings; None, and why, if that gives other values."""
+        tree = PrefixTree(
             self._model,
             self._players.pieces,
             self._responses,
             self._cache_bytes,
-            **options,
+            self._width,
+            self._min_range(masks),
         )
+        counts = self._model.n_forwards, self._model.n_tokens
+
+        def control(chosen: Tensor, values: Tensor) -> None:
+            self._compare(chosen, values)
+            self._shares = self._pads = True
+
+        try:
+            values = tree.log_probs(masks, done, None if self._shares else control)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except Exception as error:  # whatever a model raises that takes no cache
+            if self._shares:  # shown before: an error of another kind
+                raise
+            self._shares = False
+            self._model.n_forwards, self._model.n_tokens = counts
+            reasons.append(f"with shared beginnings {_reason(error)}")
+            return None
+        self.store_bytes = max(self.store_bytes, tree.store_bytes)
+        return values
 
     def _min_range(self, masks: Tensor) -> int:
-        complete = len(masks) == 1 << min(self._players.n_players, 62)
+        vary = int((masks.any(0) & ~masks.all(0)).sum())
+        complete = len(masks) == 1 << min(vary, 62)
         return _COMPLETE_RANGE if complete else _SPARSE_RANGE
 
     def _pays(self, masks: Tensor) -> bool:
@@ -148,56 +203,45 @@ class _Local:
             done(len(batch))
         return out
 
-    def _checked(self) -> Path:
-        """Decide by evaluating two coalitions in every way.
+    def _compare(self, masks: Tensor, values: Tensor) -> None:
+        """Compare what rows give in company with what they give by themselves.
 
-        One is the full prompt, the other lacks the first and the last player: a tree
-        that does not stop before the last player's piece then has paths of unequal
-        length, and leaves of unequal length on them.
+        Raises:
+            _Differs: If it is not the same.
         """
-        order = player_order(self._players.pieces)
-        n = self._players.n_players
-        masks = torch.ones(2, n, dtype=torch.bool)
-        masks[1, [order[0], order[-1]] if order else [0]] = False
-        quiet: Done = lambda rows: None  # noqa: E731
-        truth = self._rows(masks, quiet, one_by_one=True)
-        last = max(
-            (k for k, p in enumerate(self._players.pieces) if p.owner is not None),
-            default=0,
-        )
-        reasons = []
-        if self._players.render is None and self._model.caches:
-            tree = self._tree(min_range=1, width=2, leaf_at=last)
-            reason = self._differs(truth, lambda: tree.log_probs(masks))
-            if reason is None:
-                return "tree"
-            reasons.append(f"with shared beginnings {reason}")
-        reason = self._differs(truth, lambda: self._rows(masks, quiet, False))
-        if reason is None:
-            chosen: Path = "batches"
-        else:
-            chosen = "rows"
-            reasons.append(f"in a padded batch {reason}")
-        if reasons:
-            warnings.warn(
-                "this model returns other values " + " and ".join(reasons) + " than "
-                "row by row; it is evaluated in "
-                + ("batches" if chosen == "batches" else "rows one by one")
-                + ", which is right but slower",
-                UserWarning,
-                stacklevel=6,
-            )
-        return chosen
-
-    def _differs(self, truth: Tensor, evaluate: Callable[[], Tensor]) -> str | None:
-        """Say how an evaluation differs from the truth, or that it failed."""
+        counts = self._model.n_forwards, self._model.n_tokens
+        alone = self._rows(masks, lambda rows: None, one_by_one=True)
+        self._model.n_forwards, self._model.n_tokens = counts
         half = self.dtype in (torch.bfloat16, torch.float16)
+        gap = float((values - alone).sum(1).abs().max())
+        if not gap <= (_AGREES_IN_HALF if half else _AGREES):
+            raise _Differs(f"(by {gap:.2g} nats)")
+
+    def _try_batches(self, masks: Tensor, reasons: list[str]) -> None:
+        """Pad the shortest row to the longest one, and look at both."""
+        rows = sorted((len(self._players.row(mask)), k) for k, mask in enumerate(masks))
+        ends = masks[[rows[0][1], rows[-1][1]]]
+        leaves = [Leaf(k, (), self._players.row(mask)) for k, mask in enumerate(ends)]
+        counts = self._model.n_forwards, self._model.n_tokens
+        # A model without a mask of padding is never given rows of unequal length.
+        batches = [leaves] if self._model.pads else [[leaf] for leaf in leaves]
         try:
-            values = evaluate()
+            values = [self._model.log_probs(b, self._responses) for b in batches]
+            self._compare(ends, torch.cat(values))
+            self._pads = True
         except torch.cuda.OutOfMemoryError:
             raise
-        except Exception as error:  # whatever a model raises that takes no cache
-            return f"(it raised {type(error).__name__}: {str(error)[:80]})"
-        gap = float((values - truth).sum(1).abs().max())
-        limit = _AGREES_IN_HALF if half else _AGREES
-        return None if gap <= limit else f"(by {gap:.2g} nats)"
+        except Exception as error:  # whatever a model raises that takes no batch
+            self._pads = False
+            reasons.append(f"in a padded batch {_reason(error)}")
+        self._model.n_forwards, self._model.n_tokens = counts
+
+
+def _bad_tree(why: str) -> NoReturn:
+    bad_value("path", "'auto' or 'batches' here", "'tree'", f"this model {why}")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, _Differs):
+        return str(error)
+    return f"(it raised {type(error).__name__}: {str(error)[:80]})"

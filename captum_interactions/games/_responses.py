@@ -28,8 +28,22 @@ def encoded_target(tokenizer: Any, target: object) -> tuple[int, ...]:
         ValueError: If it has no token.
     """
     if isinstance(target, str):
+        if not callable(tokenizer):
+            bad_type(
+                "tokenizer",
+                "the model's tokenizer",
+                tokenizer,
+                "a response given as text needs it; or give token ids",
+            )
         ids = tokenizer(target, add_special_tokens=False)["input_ids"]
     elif isinstance(target, Tensor):
+        if target.is_floating_point() or target.numel() != target.shape[-1:].numel():
+            bad_value(
+                "target",
+                "the token ids of one response",
+                f"a tensor of {target.dtype}, shape {tuple(target.shape)}",
+                "pass integers, (r,) or (1, r)",
+            )
         ids = target.flatten().tolist()
     elif isinstance(target, Sequence) and all(isinstance(i, int) for i in target):
         ids = list(target)
@@ -47,6 +61,8 @@ def encoded_target(tokenizer: Any, target: object) -> tuple[int, ...]:
             f"{target!r}, which has none",
             "give the response that is to be explained",
         )
+    if min(ids) < 0:
+        bad_value("target", "token ids of at least 0", min(ids), "see the tokenizer")
     return tuple(int(i) for i in ids)
 
 

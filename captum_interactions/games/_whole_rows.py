@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from captum_interactions.games._language_model import Leaf, LocalModel, read_log_probs
+from captum_interactions.games._remote import check_log_probs
 from captum_interactions.players import PromptPlayers
 
 __all__ = ["Done", "EncoderDecoderRows", "ProviderRows"]
@@ -101,20 +101,17 @@ class ProviderRows:
         rows = [list(self._players.row(mask)) for mask in masks]
         requests = [(row, list(r)) for row in rows for r in self._responses]
         answers = self._provider.log_probs(requests)
+        if isinstance(answers, Tensor):
+            answers = answers.tolist()
         self.n_forwards += len(requests)
         self.n_tokens += sum(len(row) + len(r) for row, r in requests)
-        if len(answers) != len(requests):
+        received = len(answers) if isinstance(answers, Sequence) else answers
+        if received != len(requests):
             raise ValueError(
-                f"the provider must answer all {len(requests)} requests, got "
-                f"{len(answers)} answers"
+                f"the provider must answer all {len(requests)} requests, got {received}"
             )
         for (_, response), answer in zip(requests, answers, strict=True):
-            if len(answer) != len(response) or not all(map(math.isfinite, answer)):
-                raise ValueError(
-                    f"the provider must return one finite log-probability for each of "
-                    f"the {len(response)} response tokens, got {list(answer)}; the "
-                    "server may tokenize otherwise, or serve another model"
-                )
+            check_log_probs(answer, response)
         done(len(rows))
         per_row = len(self._responses)
         return torch.tensor(

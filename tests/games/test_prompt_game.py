@@ -13,6 +13,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from captum_interactions.games import PromptGame
+from captum_interactions.games._model_traits import PASS_ON
 from captum_interactions.players import PromptPlayers
 from tests.language_models import (
     ARCHITECTURES,
@@ -294,8 +295,9 @@ def test_a_model_that_would_be_wrong_is_found_out(heeds_mask, way):
     assert ((wrong.table()[0] - expected).abs().max() < 1e-3) == heeds_mask
 
 
-def test_unequal_lengths_over_a_sliding_window_would_be_wrong():
+def test_unequal_lengths_over_a_sliding_window_would_be_wrong(monkeypatch):
     """What the equal lengths of leaf batches protect from."""
+    monkeypatch.setitem(PASS_ON, True, 1000)  # however much padding that makes
     model, players = language_model("mistral"), few_shot()
     game = PromptGame(model, tokenizer(), players, " white!", path="tree")
     game._evaluation._model.windowed = False
@@ -365,8 +367,10 @@ def test_providers():
         PromptGame(provider, tok, players)
     for spoil, message in (
         (lambda a: a[:-1], "all 8 requests, got 7"),
-        (lambda a: [*a[:-1], a[-1][:-1]], "one finite log-probability for each"),
-        (lambda a: [*a[:-1], [math.nan] * len(a[-1])], "one finite log-probability"),
+        (lambda a: None, "all 8 requests, got None"),
+        (lambda a: [*a[:-1], a[-1][:-1]], "one log-probability per token"),
+        (lambda a: [*a[:-1], [math.nan] * len(a[-1])], "finite log-probabilities"),
+        (lambda a: [*a[:-1], [0.5] * len(a[-1])], "of at most 0, got 0.5"),
     ):
         broken = PromptGame(Provider(spoil), tok, players, " white!")
         with pytest.raises(ValueError, match=message):
@@ -403,6 +407,16 @@ def test_bad_input_costs_nothing():
         game("")
     with pytest.raises(TypeError, match="`target` must be a text"):
         game(3.0)
+    with pytest.raises(ValueError, match="token ids of at least 0, got -4"):
+        game([-4])
+    for ids in (torch.tensor([1.5]), torch.tensor([[1, 2], [3, 4]])):
+        with pytest.raises(ValueError, match="the token ids of one response"):
+            game(ids)
+    with pytest.raises(TypeError, match="`tokenizer` must be the model's tokenizer"):
+        PromptGame(model, None, players, " a")
+    for other in (Provider(), language_model("t5")):
+        with pytest.raises(ValueError, match="`path` must be 'auto' or 'batches'"):
+            game(" a", model=other, path="tree")
     with pytest.raises(ValueError, match="two responses to contrast"):
         game(" a", contrast=True)
     with pytest.raises(ValueError, match="`attr_target`"):
