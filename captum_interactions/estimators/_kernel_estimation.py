@@ -10,10 +10,10 @@ from torch import Tensor
 
 from captum_interactions._random import own_generator
 from captum_interactions.estimators._kernel_fit import fit_priors
-from captum_interactions.estimators._kernel_posterior import solve
+from captum_interactions.estimators._kernel_posterior import KernelPosterior, solve
 from captum_interactions.estimators._kernel_prior import joined_priors
 from captum_interactions.estimators._kernel_terms import improved
-from captum_interactions.estimators.kernel import KernelEstimate
+from captum_interactions.estimators.kernel import KernelEstimate, most_kept
 from captum_interactions.estimators.kernel_plan import complement_pairs
 from captum_interactions.functional.coalitions import accumulation_dtype
 
@@ -57,17 +57,21 @@ def fit_kernel(
     prior = fit_priors(signs, even, odd, generator=generator)
     tried = signs.shape[-1] > _LARGE
     scores, rows_of_terms = [], []
+    solved: dict[int, KernelPosterior] = {}
     for row in range(len(rows)):
         own = prior.row(row)
-        score = solve(own, signs, even[row], odd[row], measured).left_out
+        posterior = solve(own, signs, even[row], odd[row], measured)
+        score = posterior.left_out
         if tried and bool(varies[row]) and float(score) < _WELL_PREDICTED:
             own, score = improved(
                 own, signs, even[row], odd[row], measured, score, generator
             )
+        if not len(own.terms) and len(solved) < most_kept(len(masks)):
+            solved[row] = posterior
         scores.append(score)
         rows_of_terms.append(own)
     lead = values.shape[:-1]
-    return KernelEstimate(
+    estimate = KernelEstimate(
         masks,
         even.reshape(*lead, -1),
         odd.reshape(*lead, -1),
@@ -78,6 +82,8 @@ def fit_kernel(
         torch.stack(scores).view(lead),
         rows[:, [0, len(masks)]].reshape(*lead, 2),
     )
+    estimate.keep(solved)
+    return estimate
 
 
 def _shuffled(places: Tensor, generator: torch.Generator | None) -> Tensor:

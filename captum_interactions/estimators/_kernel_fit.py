@@ -15,6 +15,7 @@ from captum_interactions.estimators._kernel_prior import (
     product_blocks,
     size_blocks,
 )
+from captum_interactions.estimators._kernel_twins import distinct_pairs
 from captum_interactions.estimators._lbfgs import Memory, minimize
 
 __all__ = ["fit_priors", "Evidence"]
@@ -43,6 +44,8 @@ _SMALLEST_NUGGET = 1e-9
 # white.
 _START_RELEVANCE, _START_SUM = 0.07, 3.0
 _START_SLOPE, _START_SIZE, _START_NUGGET = 0.0, -6.0, -6.0
+# Variance of the noise on a pair that is not to be heard.
+_SILENT = 1e8
 # Doubles at work at once, about 256 MB in the eight matrices of a step.
 _MOST_VALUES = 1 << 22
 
@@ -77,6 +80,7 @@ class Evidence:
         odd: Half differences, ``(rows, h)``.
         terms: Explicit terms, their variances those at factor 1.
         groups: Group of each term, ``(T,)``.
+        distinct: Pairs that count in each game, ``(rows, h)`` bool; None for all.
 
     References:
         Rasmussen & Williams (2006), section 5.4.
@@ -87,6 +91,7 @@ class Evidence:
     odd: Tensor
     terms: ExplicitTerms
     groups: Tensor
+    distinct: Tensor | None = None
 
     def __post_init__(self) -> None:
         self._products = self.signs @ self.signs.mT
@@ -113,17 +118,22 @@ class Evidence:
 
     def __call__(self, parameters: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Values ``(k,)`` and gradients ``(k, P)``."""
-        h = len(self.signs)
+        h: int | Tensor = len(self.signs)
         prior = self.prior(parameters, rows)
         product = product_blocks(prior.relevance, self.signs, self.signs)
         even, odd = self._covariances(prior, product)
+        if self.distinct is not None:
+            counted = self.distinct[rows]
+            h = counted.sum(-1)
+            for block in (even, odd):
+                block.diagonal(dim1=-2, dim2=-1).add_(_SILENT * ~counted)
         sides, failed = [], torch.zeros_like(rows, dtype=torch.bool)
         logs, fits = torch.zeros(2, len(rows)).to(even)
         for block, values in ((even, self.even[rows]), (odd, self.odd[rows])):
             factor, info = torch.linalg.cholesky_ex(block)
             failed |= info != 0
             # A failed row is refused below; the identity keeps it finite until then.
-            factor[info != 0] = torch.eye(h, dtype=block.dtype, device=block.device)
+            factor[info != 0] = torch.eye(len(self.signs)).to(block)
             precision = torch.cholesky_inverse(factor)
             weights = (precision @ values[..., None])[..., 0]
             logs = logs + factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
@@ -235,7 +245,10 @@ def fit_priors(
     most = min(max(_FIT_PAIRS, _PAIRS_PER_PLAYER * n), _MOST_FIT_PAIRS)
     device = generator.device if generator is not None else None
     order = torch.randperm(len(signs), generator=generator, device=device)
-    order = order.to(signs.device)[:most]
+    distinct = distinct_pairs(signs, even, odd)
+    # What is new to most games comes first.
+    order = order.to(signs.device)
+    order = order[distinct.sum(0)[order].argsort(descending=True, stable=True)][:most]
     n_groups = int(groups.max()) + 1 if len(groups) else 0
     first = _start(count, n, even) if start is None else _pack(start)
     parameters = torch.cat([first, first.new_zeros(count, n_groups)], -1)
@@ -249,7 +262,8 @@ def fit_priors(
             chosen: Tensor, rows: Tensor = rows, own: ExplicitTerms = own
         ) -> Evidence:
             sides = even[rows][:, chosen], odd[rows][:, chosen]
-            return Evidence(signs[chosen], *sides, own, groups)
+            counted = distinct[rows][:, chosen]
+            return Evidence(signs[chosen], *sides, own, groups, counted)
 
         found, memory = parameters[rows], Memory()
         if coarse:

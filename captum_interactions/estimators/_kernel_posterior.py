@@ -18,8 +18,8 @@ from captum_interactions.estimators._kernel_prior import KernelPrior
 __all__ = ["KernelPosterior", "factor_of", "solve"]
 
 # Pairs of coalitions that are left out in turn to measure σ and R²: their mean square
-# is known to a few percent, and more would cost as much as the factors themselves.
-_LEFT_OUT = 512
+# is known to six percent, and more would cost as much as the factors themselves.
+_LEFT_OUT = 256
 # Factors start at the fitted nugget and take ten times more until they are finite.
 _NUGGET_TRIES = 12
 # Of the mean diagonal: a few units in the last place of float64, times the rows.

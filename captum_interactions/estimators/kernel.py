@@ -204,13 +204,17 @@ class KernelEstimate(Estimate):
         """Factors of one game; those read last are kept while they are small."""
         kept: dict[int, KernelPosterior] = self.__dict__.setdefault("_kept", {})
         if row not in kept:
-            if 16 * len(self.masks) ** 2 * len(kept) > _MOST_KEPT_BYTES:
+            if len(kept) >= most_kept(len(self.masks)):
                 kept.clear()
             signs = 2 * self.masks.to(self.even) - 1
             h = len(self.masks)
             even, odd = (part.reshape(-1, h)[row] for part in (self.even, self.odd))
             kept[row] = solve(self._rows.row(row), signs, even, odd, self.measured)
         return kept[row]
+
+    def keep(self, solved: dict[int, KernelPosterior]) -> None:
+        """Keep factors that are at hand."""
+        self.__dict__["_kept"] = solved
 
     def _read(self, reading: _RowReading) -> Reading:
         """Read every row, in the units of the value function."""
@@ -225,6 +229,11 @@ class KernelEstimate(Estimate):
         return Reading(
             found.view(shape), torch.stack(known).view(shape) if known else None
         )
+
+
+def most_kept(pairs: int) -> int:
+    """How many games' factors are kept for further readings."""
+    return max(1, _MOST_KEPT_BYTES // (16 * pairs**2))
 
 
 def _stacked(

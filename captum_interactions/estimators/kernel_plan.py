@@ -16,6 +16,10 @@ __all__ = ["complement_pairs", "smallest_pair_budget"]
 # The ends of the size range are enumerated up to this share of the budget: they hold
 # few coalitions, and each player's mean interaction hangs on sizes 0, 1, n−1 and n.
 _BORDER_SHARE = 0.6
+# Pairs of players help pairs and take from Shapley values: all of them only where they
+# are cheap, otherwise more of them than of other sizes (six games of 12 to 16 players
+# at 500 coalitions, against 0.6 and 1: pairs 1.17, Shapley values 0.75 of the error).
+_PAIRS_SHARE, _PAIRS_WEIGHT = 0.35, 1.7
 # Up to here the coalitions of a size are listed and drawn without replacement, if they
 # can be read off a table of codes or most of them are wanted.
 _LISTED = 1 << 18
@@ -37,10 +41,10 @@ def complement_pairs(
 ) -> Tensor:
     """Choose coalitions S, each to be evaluated together with N∖S.
 
-    ∅ (with N) comes first. Singles, and then pairs of players, are enumerated while all
-    that is enumerated takes at most three fifths of the budget. The rest is spread
-    evenly over the sizes that are left, distinct, and within a size every coalition is
-    equally likely.
+    ∅ (with N) comes first. Singles are enumerated while they take at most three fifths
+    of the budget, and then pairs of players if all takes at most a third. The rest is
+    spread evenly over the sizes that are left (up to 20 players, pairs count 1.7
+    times), distinct, and within a size every coalition is equally likely.
 
     Args:
         n: Number of players.
@@ -84,8 +88,8 @@ def _quotas(n: int, pairs: int) -> list[int]:
     counts = [_available(n, size) for size in range(n // 2 + 1)]
     quotas = [0] * len(counts)
     quotas[0], spent = 1, 1
-    for size in (1, 2):
-        if size < len(counts) and spent + counts[size] <= _BORDER_SHARE * pairs:
+    for size, share in ((1, _BORDER_SHARE), (2, _PAIRS_SHARE)):
+        if size < len(counts) and spent + counts[size] <= share * pairs:
             quotas[size] = counts[size]
             spent += counts[size]
         else:
@@ -95,6 +99,8 @@ def _quotas(n: int, pairs: int) -> list[int]:
     while left > 0 and open_sizes:
         # The middle size of an even n is half as wide: S and N∖S share it.
         width = {s: 0.5 if 2 * s == n else 1.0 for s in open_sizes}
+        if 2 in width and n <= _TABLED:
+            width[2] = _PAIRS_WEIGHT
         share = left / sum(width.values())
         full = [s for s in open_sizes if counts[s] - quotas[s] <= share * width[s]]
         if full:
