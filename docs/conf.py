@@ -41,6 +41,9 @@ for _notebook in _copies.glob("*.ipynb"):
     _notebook.unlink()
 for _notebook in sorted((_here.parent / "tutorials").glob("*.ipynb")):
     shutil.copy(_notebook, _copies)
+shutil.copytree(
+    _here.parent / "tutorials" / "pictures", _copies / "pictures", dirs_exist_ok=True
+)
 
 
 def _link_copies(app, name, source):
