@@ -4,9 +4,9 @@
 
 What a tutorial states is held against what it finds, out of the reader's sight: its
 metadata have ``check``, the code that collects its ``numbers`` and runs after the last
-cell; ``claims``, a number and a tolerance of each for the full run and the short one; and
-``measured``, what the outputs shown gave. The cell with the tag ``opening`` draws the
-picture that the notebook begins with, ``pictures/<name>.png``.
+cell; ``claims``, a number and a tolerance of each for the full run and the short one;
+and ``measured``, what the outputs shown gave. The cell with the tag ``opening`` draws
+the picture that the notebook begins with, ``pictures/<name>.png``.
 """
 
 from __future__ import annotations
