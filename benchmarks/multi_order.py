@@ -26,6 +26,7 @@ from trained_games import GAMES, digits_cnn
 
 from captum_interactions import MultiOrderInteraction
 from captum_interactions.estimators import (
+    PairedEstimate,
     TableEstimate,
     evaluate,
     order_plan,
@@ -35,8 +36,6 @@ from captum_interactions.functional import (
     masks_to_codes,
     moebius,
     multi_order_interaction,
-    shapley_interaction_index,
-    shapley_values,
     upper_pairs,
 )
 from captum_interactions.functional.orders import context_variances
@@ -44,10 +43,19 @@ from captum_interactions.functional.pairs import read_pairs, resolve_pairs
 from captum_interactions.players import neighbor_pairs
 
 READINGS = {
-    "orders": lambda v: upper_pairs(multi_order_interaction(v)),
-    "SII": lambda v: upper_pairs(shapley_interaction_index(v)),
-    "SV": shapley_values,
+    "orders": lambda found: map(upper_pairs, found.multi_order()),
+    "SII": lambda found: map(upper_pairs, found.pair_index()),
+    "SV": lambda found: found.shapley_values(),
 }
+
+
+def truth_of(table, key):
+    """A reading of all values."""
+    exact = TableEstimate(table)
+    if key == "SV":
+        return exact.shapley_values().value
+    index = exact.multi_order() if key == "orders" else exact.pair_index()
+    return upper_pairs(index.value)
 
 
 def cpu_time(function, repeats=7):
@@ -125,7 +133,7 @@ def sampling(cache, repetitions):
     print(f"{head} {'unbiased':>9s} {'ratio':>7s} {'CPU s':>6s}")
     for name, table in tables(cache).items():
         n = table.shape[-1].bit_length() - 1
-        truth = READINGS["orders"](table)
+        truth = truth_of(table, "orders")
         scale = truth.square().mean()
         for budget in BUDGETS[name]:
             paired = paired_error(table, n, budget).mean() / scale
@@ -144,7 +152,7 @@ def sampling(cache, repetitions):
                         evaluate_table(table),
                     )
                     seconds += 0 if unbiased else time.process_time() - start
-                    estimate = READINGS["orders"](done.table)
+                    estimate = upper_pairs(done.multi_order().value)
                     total += (estimate - truth).square().mean() / scale
                 errors[unbiased] = total / repetitions
             print(
@@ -174,10 +182,9 @@ def pilot(cache, repetitions):
                         n, pairs, orders, budget, sampling=way, generator=generator
                     )
                     got = evaluate(plan, evaluate_table(table))
-                    if isinstance(got, TableEstimate):
+                    if not isinstance(got, PairedEstimate):
                         chosen += way == "auto"
-                        every_order = multi_order_interaction(got.table)[orders]
-                        mean = read_pairs(every_order, pairs)
+                        mean = read_pairs(got.multi_order(orders).value, pairs)
                     else:
                         mean = got.mean
                     total[way] += (mean - truth).square().mean().item() / repetitions
@@ -209,9 +216,9 @@ def coverage(cache, repetitions):
                     evaluate_table(table),
                 )
                 for key, reading in READINGS.items():
-                    estimate, error = done.read(reading)
+                    estimate, error = reading(done)
                     sampled = error > 0  # exact cells would only flatter
-                    inside = (estimate - reading(table)).abs() <= 1.96 * error
+                    inside = (estimate - truth_of(table, key)).abs() <= 1.96 * error
                     hits[key] += inside[sampled].double().mean().item() / repetitions
             shares += hits.values()
         print(

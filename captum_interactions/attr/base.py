@@ -16,7 +16,9 @@ from captum_interactions.estimators import (
     MAX_TABLE_PLAYERS,
     Estimate,
     Evaluations,
+    KernelEstimate,
     TableEstimate,
+    completed_table,
     evaluate,
     table_plan,
 )
@@ -191,7 +193,10 @@ def table_of(
             "`MultiOrderInteraction` take a budget for any number of players, and "
             "`estimators.kernel_plan` has AND interactions of named coalitions",
         )
-    return estimate_of(game, n_samples, generator=generator)
+    found, count = estimate_of(game, n_samples, generator=generator)
+    if isinstance(found, KernelEstimate):
+        found = completed_table(found, generator)
+    return found, count
 
 
 def run(plan: Plan[T], game: Game, budget: int) -> tuple[T, int]:

@@ -5,6 +5,7 @@ values, and returns an estimate; :func:`evaluate` runs it on a game.
 """
 
 from captum_interactions.estimators._kernel_estimation import kernel_plan
+from captum_interactions.estimators._kernel_table import completed_table
 from captum_interactions.estimators._stratified import (
     MAX_TABLE_PLAYERS,
     smallest_budget,
@@ -24,6 +25,7 @@ __all__ = [
     "SparseEstimate",
     "PairedEstimate",
     "KernelEstimate",
+    "completed_table",
     "kernel_plan",
     "evaluate",
     "Evaluations",

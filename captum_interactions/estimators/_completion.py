@@ -18,7 +18,7 @@ from captum_interactions.estimators.walsh import Completion, fit_prior
 from captum_interactions.functional import coalition_sizes, codes_to_masks
 from captum_interactions.functional.coalitions import accumulation_dtype
 
-__all__ = ["complete_table"]
+__all__ = ["affordable_draws", "complete_table"]
 
 _DRAWS = 32
 # Error draws hold a table each: beyond a gigabyte of them, fewer have to do.
@@ -84,14 +84,18 @@ def complete_table(
         table = torch.empty_like(rows)
         table[:, codes] = rows
         return TableEstimate(table.view(*lead, 1 << n))
-    affordable = _MOST_DRAWN_VALUES // (len(rows) << n)
-    draws = min(draws, max(_FEWEST_DRAWS, affordable))
+    draws = affordable_draws(len(rows), n, draws)
     fill = _unbiased if unbiased else _posterior
     filled = [fill(codes, row, n, draws, generator) for row in rows]
     return TableEstimate(
         torch.stack([table for table, _ in filled]).view(*lead, 1 << n),
         torch.stack([errors for _, errors in filled], dim=1).view(-1, *lead, 1 << n),
     )
+
+
+def affordable_draws(rows: int, n: int, draws: int = _DRAWS) -> int:
+    """How many draws of the error of so many tables of 2^n values are made."""
+    return min(draws, max(_FEWEST_DRAWS, _MOST_DRAWN_VALUES // (rows << n)))
 
 
 def _standardized(values: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -111,6 +111,7 @@ def kernel_plan(
     n_players: int,
     budget: int,
     *,
+    ends: bool = False,
     generator: torch.Generator | None = None,
 ) -> Generator[Tensor, Tensor, KernelEstimate]:
     """Evaluate complement pairs of coalitions in one round.
@@ -118,6 +119,9 @@ def kernel_plan(
     Args:
         n_players: Number of players.
         budget: Coalitions to evaluate.
+        ends: Enumerate pairs of players, and all without a pair, while they take at
+            most three fifths of the budget: best for single orders, the first and the
+            last of which hang on them alone; Shapley values are better without.
         generator: Source of randomness.
 
     Yields:
@@ -138,6 +142,6 @@ def kernel_plan(
         1.0
     """
     generator = own_generator(generator)
-    chosen = complement_pairs(n_players, budget, generator)
+    chosen = complement_pairs(n_players, budget, generator, ends=ends)
     values = yield torch.cat([chosen, ~chosen])
     return fit_kernel(chosen, values, generator=generator)

@@ -194,13 +194,13 @@ class KernelEstimate(Estimate):
             largest: Players of a coalition at most.
             beam: Coalitions kept of each size.
         """
-        return search_and(self._posterior(row), largest, beam)
+        return search_and(self.posterior(row), largest, beam)
 
     @cached_property
     def _rows(self) -> KernelPrior:
         return self.prior.shaped((self.center.numel(),))
 
-    def _posterior(self, row: int) -> KernelPosterior:
+    def posterior(self, row: int) -> KernelPosterior:
         """Factors of one game; those read last are kept while they are small."""
         kept: dict[int, KernelPosterior] = self.__dict__.setdefault("_kept", {})
         if row not in kept:
@@ -220,7 +220,7 @@ class KernelEstimate(Estimate):
         """Read every row, in the units of the value function."""
         values, errors = [], []
         for row, scale in enumerate(self.scale.flatten()):
-            value, error = reading(self._posterior(row))
+            value, error = reading(self.posterior(row))
             values.append(scale * value)
             errors.append(None if error is None else scale * error)
         found = torch.stack(values)

@@ -37,7 +37,11 @@ def smallest_pair_budget(n: int) -> int:
 
 
 def complement_pairs(
-    n: int, budget: int, generator: torch.Generator | None = None
+    n: int,
+    budget: int,
+    generator: torch.Generator | None = None,
+    *,
+    ends: bool = False,
 ) -> Tensor:
     """Choose coalitions S, each to be evaluated together with N∖S.
 
@@ -50,6 +54,8 @@ def complement_pairs(
         n: Number of players.
         budget: Coalitions to evaluate, both of each pair counted.
         generator: Source of randomness.
+        ends: Enumerate pairs of players like singles, up to three fifths of the budget:
+            orders 0 and n − 2 hang on them alone.
 
     Returns:
         One coalition of each pair, ``(min(budget, 2**n) // 2, n)`` bool.
@@ -69,7 +75,7 @@ def complement_pairs(
             budget,
             "fewer coalitions than sizes 0, 1, n-1 and n hold say nothing about pairs",
         )
-    quotas = _quotas(n, min(budget, 1 << n) // 2)
+    quotas = _quotas(n, min(budget, 1 << n) // 2, ends)
     parts = [
         _of_size(n, size, quota, generator)
         for size, quota in enumerate(quotas)
@@ -83,12 +89,13 @@ def _available(n: int, size: int) -> int:
     return comb(n, size) // (2 if 2 * size == n else 1)
 
 
-def _quotas(n: int, pairs: int) -> list[int]:
+def _quotas(n: int, pairs: int, ends: bool) -> list[int]:
     """Pairs for each size up to n/2."""
     counts = [_available(n, size) for size in range(n // 2 + 1)]
     quotas = [0] * len(counts)
     quotas[0], spent = 1, 1
-    for size, share in ((1, _BORDER_SHARE), (2, _PAIRS_SHARE)):
+    of_pairs = _BORDER_SHARE if ends else _PAIRS_SHARE
+    for size, share in ((1, _BORDER_SHARE), (2, of_pairs)):
         if size < len(counts) and spent + counts[size] <= share * pairs:
             quotas[size] = counts[size]
             spent += counts[size]

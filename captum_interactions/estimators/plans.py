@@ -52,21 +52,22 @@ def table_plan(
     budget: int,
     *,
     unbiased: bool = False,
+    ends: bool = False,
     generator: torch.Generator | None = None,
 ) -> Plan[TableEstimate | KernelEstimate]:
     """Evaluate ``budget`` coalitions and estimate all that hangs on v.
 
-    Up to 20 players the table of all 2^n values is completed; beyond,
-    :func:`~captum_interactions.estimators.kernel_plan` reads closed forms. By default
-    the posterior mean under a Gaussian-process prior over games: the smallest error we
-    know how to get, at the price of a bias toward smooth games. Its standard errors
-    come from the posterior.
+    By default the posterior mean under a Gaussian-process prior over games
+    (:func:`~captum_interactions.estimators.kernel_plan`): the smallest error we know
+    how to get, at the price of a bias toward smooth games. Its standard errors come
+    from the posterior.
 
     Args:
         n: Number of players.
         budget: Coalitions to evaluate; 2^n of them make the estimate exact.
         unbiased: Correct the completion so that every entry, and every linear index, is
             right on average over the draw of the coalitions, whatever the game.
+        ends: See :func:`~captum_interactions.estimators.kernel_plan`.
         generator: Source of randomness; None starts one from the global seed.
 
     Returns:
@@ -83,15 +84,16 @@ def table_plan(
         5.0
     """
     generator = own_generator(generator)
-    if n > MAX_TABLE_PLAYERS:
-        if unbiased:
-            bad_value(
-                "unbiased",
-                f"False with more than {MAX_TABLE_PLAYERS} players",
-                True,
-                "pass `sampling='paired'` for chosen pairs: it is right on average",
-            )
-        return (yield from kernel_plan(n, budget, generator=generator))
+    if n > MAX_TABLE_PLAYERS and unbiased:
+        bad_value(
+            "unbiased",
+            f"False with more than {MAX_TABLE_PLAYERS} players",
+            True,
+            "pass `sampling='paired'` for chosen pairs: it is right on average",
+        )
+    # A table holds what was evaluated where that is everything.
+    if not unbiased and (n > MAX_TABLE_PLAYERS or budget < 1 << n):
+        return (yield from kernel_plan(n, budget, ends=ends, generator=generator))
     codes = stratified_codes(n, budget, generator)
     values = yield codes_to_masks(codes, n)
     return complete_table(codes, values, n, unbiased=unbiased, generator=generator)
@@ -135,9 +137,10 @@ def order_plan(
     if sampling == "reuse" or (sampling == "auto" and n <= MAX_TABLE_PLAYERS):
         contexts = _affordable(n, len(pairs), orders, budget)
         if sampling == "reuse" or contexts is None or unbiased:
-            return (
-                yield from table_plan(n, budget, unbiased=unbiased, generator=generator)
+            plan = table_plan(
+                n, budget, unbiased=unbiased, ends=True, generator=generator
             )
+            return (yield from plan)
         return (yield from _piloted(n, pairs, orders, budget, contexts, generator))
     # v(∅) and v(N) are evaluated besides.
     contexts = paired_contexts(n, len(pairs), orders, budget, reserved=2)

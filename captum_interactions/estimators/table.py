@@ -34,6 +34,7 @@ class TableEstimate(Estimate):
             estimate is to be unbiased.
         errors: Draws of the error of the table, ``(draws, *lead, 2**n)``; None when
             every coalition was evaluated.
+        fit: R² of coalitions that were left out, ``(*lead,)``; None where unknown.
 
     Example:
         >>> found = TableEstimate(torch.tensor([[0.0, 1.0, 2.0, 5.0]]))
@@ -44,6 +45,12 @@ class TableEstimate(Estimate):
     table: Tensor = field(repr=False)
     # Draws come before examples.
     errors: Tensor | None = field(default=None, repr=False, metadata={"examples": 1})
+    fit: Tensor | None = field(default=None, repr=False)
+
+    @property
+    def r2(self) -> Tensor | None:
+        """R² of coalitions that were left out in turn, ``(*lead,)``."""
+        return self.fit
 
     @property
     def n_players(self) -> int:

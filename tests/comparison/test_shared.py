@@ -194,7 +194,7 @@ def test_pairs_are_removed_and_added_as_defined(n, seed):
         )
         for table, row in zip(tables, pairs, strict=True)
     ]
-    means = torch.tensor(expected).double().mean(0)
+    means = torch.tensor(expected, dtype=torch.float64).mean(0)
     assert_close(removed, means[0])
     assert_close(added, means[1])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -10,10 +12,12 @@ from captum_interactions import functional as F
 from captum_interactions.estimators import (
     SparseEstimate,
     TableEstimate,
+    completed_table,
     evaluate,
     pair_plan,
     table_plan,
 )
+from captum_interactions.estimators._explicit_terms import ExplicitTerms
 from tests.contracts.estimate import EstimateContract, smooth_games
 
 
@@ -35,12 +39,31 @@ class TestCompletedTable(EstimateContract):
     def make(self, table):
         generator = torch.Generator().manual_seed(0)
         plan = table_plan(self.n, 40, generator=generator)
-        return evaluate(plan, lambda masks: table[..., F.masks_to_codes(masks)], 40)
+        found = evaluate(plan, lambda masks: table[..., F.masks_to_codes(masks)], 40)
+        return completed_table(found, generator)
 
     def test_it_is_no_more_than_an_estimate(self, estimate):
         assert not estimate.exact
         with pytest.raises(ValueError, match="which smooths Δv"):
             estimate.absolute_deltas()
+
+    def test_it_is_the_same_posterior_as_the_closed_forms(self, table):
+        plan = table_plan(self.n, 40, generator=torch.Generator().manual_seed(0))
+        closed = evaluate(plan, lambda masks: table[..., F.masks_to_codes(masks)], 40)
+        players = torch.rand(3, self.n, generator=torch.Generator().manual_seed(1))
+        kinds = torch.tensor([0, 1, 2])
+        variance = torch.full((len(table), 3), 0.1, dtype=torch.float64)
+        terms = ExplicitTerms(players < 0.5, kinds, variance)
+        closed = replace(closed, prior=replace(closed.prior, terms=terms))
+        drawn = completed_table(closed, torch.Generator().manual_seed(2))
+        masks = F.all_masks(self.n)
+        found = closed.predict(masks)
+        assert_close(drawn.table, found.value, rtol=0, atol=1e-8)
+        spread = drawn.predict(masks).std_error / found.std_error.clamp(min=1e-9)
+        # 32 draws of 24 unknown values: one eighth each, far less together.
+        assert spread[found.std_error > 1e-9].square().mean() == pytest.approx(1, 0.2)
+        ratio = drawn.pair_index().std_error / closed.pair_index().std_error
+        assert ratio[~ratio.isnan()].square().mean() == pytest.approx(1, abs=0.3)
 
 
 class TestSparse(EstimateContract):
