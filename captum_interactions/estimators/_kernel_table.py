@@ -35,6 +35,16 @@ def completed_table(
     Args:
         estimate: The posterior.
         generator: Source of randomness of the draws.
+
+    Returns:
+        The posterior mean of every v(S), and draws of its error.
+
+    Example:
+        >>> from captum_interactions.estimators import evaluate, kernel_plan
+        >>> plan = kernel_plan(5, 20, generator=torch.Generator().manual_seed(0))
+        >>> found = evaluate(plan, lambda masks: masks.double().sum(-1))
+        >>> completed_table(found).table.shape
+        torch.Size([32])
     """
     n, lead = estimate.n_players, estimate.lead
     h = len(estimate.masks)
