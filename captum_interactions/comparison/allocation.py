@@ -10,13 +10,18 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any, NamedTuple
 
 import torch
 from captum.attr import PerturbationAttribution
 from torch import Tensor
 
-from captum_interactions.comparison.failures import reason
+from captum_interactions.comparison.failures import (
+    listed,
+    missing_arguments,
+    reason,
+)
 from captum_interactions.functional import coalition_members
 
 __all__ = ["Allocation", "allocate", "allocation_of", "summarize"]
@@ -68,6 +73,9 @@ def allocation_of(
         return None, "no allocation: the model has no interactions of two or more"
     coalitions = [coalition_members(code) for _, code in kept]
     usable = {k: v for k, v in options.items() if k in _STILL_MEANT}
+    missing = missing_arguments(signature(method.attribute).parameters, usable)
+    if missing:
+        return None, f"no allocation: a bare mask has no {listed(missing)}"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

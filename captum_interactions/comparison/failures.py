@@ -10,7 +10,15 @@ from typing import Any
 from captum.attr import GradientAttribution, LayerAttribution, NoiseTunnel
 from torch import Tensor
 
-__all__ = ["CannotRunError", "check_call", "one_line", "reason", "wrapped"]
+__all__ = [
+    "CannotRunError",
+    "check_call",
+    "listed",
+    "missing_arguments",
+    "one_line",
+    "reason",
+    "wrapped",
+]
 
 
 class CannotRunError(Exception):
@@ -36,23 +44,18 @@ def check_call(
             whole numbers.
     """
     name = type(method).__name__
-    kinds = (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL)
-    named = {key: p for key, p in parameters.items() if p.kind not in kinds}
-    missing = [
-        key
-        for key, parameter in list(named.items())[1:]
-        if parameter.default is Parameter.empty and key not in given
-    ]
+    named = _named(parameters)
+    missing = missing_arguments(parameters, given)
     if missing:
         example = ", ".join(f'"{key}": …' for key in missing)
         raise CannotRunError(
-            f"needs {_listed(missing)}: put it beside the method, "
+            f"needs {listed(missing)}: put it beside the method, "
             f"({name}(model), {{{example}}})"
         )
     unknown = [key for key in given if key not in named]
     if unknown and len(named) == len(parameters):
         raise CannotRunError(
-            f"takes no {_listed(unknown)}; {name}.attribute has {', '.join(named)}"
+            f"takes no {listed(unknown)}; {name}.attribute has {', '.join(named)}"
         )
     inner = wrapped(method)
     whole = [x.dtype for x in tensors if not x.is_floating_point()]
@@ -62,6 +65,22 @@ def check_call(
             f"({str(whole[0]).removeprefix('torch.')}): use a layer method on the "
             "embedding, such as LayerIntegratedGradients(model, model.embedding)"
         )
+
+
+def missing_arguments(
+    parameters: Mapping[str, Parameter], given: Mapping[str, Any]
+) -> list[str]:
+    """Arguments besides the inputs that a method must have, and was not given."""
+    return [
+        key
+        for key, parameter in list(_named(parameters).items())[1:]
+        if parameter.default is Parameter.empty and key not in given
+    ]
+
+
+def _named(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    kinds = (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL)
+    return {key: p for key, p in parameters.items() if p.kind not in kinds}
 
 
 def _reads_inputs(method: Any) -> bool:
@@ -99,5 +118,6 @@ def one_line(text: str) -> str:
     return shorten(text, 280, placeholder=" …")
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Names of arguments in a sentence."""
     return " and ".join(f"`{name}`" for name in names)

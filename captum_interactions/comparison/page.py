@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -200,16 +200,14 @@ def _coefficient(value: float) -> str:
 
 
 def _curves(comparison: ComparedMethods) -> str:
-    rows = {n: r for n, r in comparison.rows.items() if r.deletion is not None}
-    if not rows:
+    curves = {
+        name: (row.deletion, row.insertion)
+        for name, row in comparison.rows.items()
+        if row.deletion is not None and row.insertion is not None
+    }
+    if not curves:
         return "<p>No method gave attributions.</p>"
-    every = torch.cat([torch.cat([r.deletion, r.insertion]) for r in rows.values()])  # type: ignore[list-item]
-    low, high = float(every.min()), float(every.max())
-    cards = "".join(
-        f'<figure class="card"><h3>{escape(name)}</h3>'
-        f"{_curve_picture(row.deletion, row.insertion, low, high)}</figure>"  # type: ignore[arg-type]
-        for name, row in rows.items()
-    )
+    cards, low, high = _curve_cards(curves, "h3")
     return (
         "<p>The explained output, mean over the examples, while players are removed "
         "from the whole input (deletion) or added to the empty one (insertion), the "
@@ -217,8 +215,40 @@ def _curves(comparison: ComparedMethods) -> str:
         '<br><span class="soft">'
         f"{KEY.format('blue')}insertion, solid {KEY.format('red')}deletion, "
         f"dashed; all panels from {number(low)} to {number(high)}</span></p>"
-        f'<div class="cards">{cards}</div>'
+        f"{cards}{_pair_curves(comparison)}"
     )
+
+
+def _pair_curves(comparison: ComparedMethods) -> str:
+    curves = {
+        name: (row.pair_deletion, row.pair_insertion)
+        for name, row in comparison.rows.items()
+        if row.pair_deletion is not None and row.pair_insertion is not None
+    }
+    if not curves:
+        return ""
+    cards, low, high = _curve_cards(curves, "h4")
+    return (
+        "<h3>Pairs</h3><p>What players bring together beyond what they bring one by "
+        "one, while the pairs with the largest interaction are added (solid), and how "
+        "much less is lost by removing them than their players one by one (dashed). "
+        f"Two fast rises are good; all panels from {number(low)} to {number(high)}."
+        f"</p>{cards}"
+    )
+
+
+def _curve_cards(
+    curves: Mapping[str, tuple[Tensor, Tensor]], heading: str
+) -> tuple[str, float, float]:
+    """A card of the two curves of every method, and what all of them span."""
+    every = torch.cat([torch.cat(pair) for pair in curves.values()])
+    low, high = float(every.min()), float(every.max())
+    cards = "".join(
+        f'<figure class="card"><{heading}>{escape(name)}</{heading}>'
+        f"{_curve_picture(deletion, insertion, low, high)}</figure>"
+        for name, (deletion, insertion) in curves.items()
+    )
+    return f'<div class="cards">{cards}</div>', low, high
 
 
 def _curve_picture(deletion: Tensor, insertion: Tensor, low: float, high: float) -> str:

@@ -140,7 +140,8 @@ def test_it_is_all_there(comparison, text):
     assert [row[1:] for row in agreement[1:]] == [
         ["n/a" if x != x else f"{x:.2f}" for x in line] for line in rank
     ]
-    assert len(page.named("svg")) == len(names)
+    # Curves of players, and of pairs where a method has them.
+    assert len(page.named("svg")) == len(names) + len(comparison.pairs)
     # Values of every player, for readers who don't see the pictures.
     shown = min(3, len(comparison.v_full))
     values = [t for t in page.tables if t[0] and t[0][0] == "player"]

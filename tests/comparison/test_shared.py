@@ -271,8 +271,10 @@ def test_each_method_has_its_own_pairs(random_table):
     row = found.rows["Shapley"]
     pairs = {(i, j): float(row.pairs[0, i, j]) for i, j in upper}
     removed, added = reference.pair_removal(game, pairs, n)
-    assert area(row.pair_insertion) == pytest.approx(area(torch.tensor(added)))
-    assert area(row.pair_deletion) == pytest.approx(area(torch.tensor(removed)))
+    assert area(row.pair_insertion) == pytest.approx(area(torch.tensor(added).double()))
+    assert area(row.pair_deletion) == pytest.approx(
+        area(torch.tensor(removed).double())
+    )
     assert "Rank correlation of pairs" in found.to_html()
 
 
