@@ -2,9 +2,12 @@
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import captum_interactions
+
+sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 
 project = "captum_interactions"
 author = "the captum_interactions authors"
@@ -13,10 +16,17 @@ release = captum_interactions.__version__
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "class_pages",
+    "mathml",
+    "offline",
 ]
 html_theme = "furo"
+html_math_renderer = "mathml"
+html_static_path = ["_static"]
+html_css_files = ["formulas.css"]
 html_title = "captum interactions"  # the sidebar breaks it at the space
 # What the benchmarks write is included by their page.
 exclude_patterns = ["_build", "**.ipynb_checkpoints", "benchmark_results.md"]
@@ -25,6 +35,7 @@ myst_heading_anchors = 3
 suppress_warnings = ["mystnb.unknown_mime_type"]
 # Notebooks carry their outputs; the tests execute them.
 nb_execution_mode = "off"
+templates_path = ["_templates"]
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"

@@ -18,8 +18,10 @@ PAGES = "\n".join(page.read_text(encoding="utf-8") for page in API.glob("*.md"))
 # Modules whose members are all documented, and names documented one by one.
 WHOLE = set(re.findall(r"automodule:: (\S+)\n(?:   :\S+:.*\n)*?   :members:", PAGES))
 MODULE_PAGES = set(re.findall(r"automodule:: (\S+)", PAGES))
-SINGLE = set(
-    re.findall(r"(?:auto(?:class|function|data|exception)|py:data):: (\S+)", PAGES)
+# Classes have pages of their own, made from these lists.
+CLASSES = {f"captum_interactions.{name}" for name in re.findall(r"\n   ~(\S+)", PAGES)}
+SINGLE = CLASSES | set(
+    re.findall(r"(?:auto(?:function|data|exception)|py:data):: (\S+)", PAGES)
 )
 MODULES = [
     captum_interactions,
@@ -44,6 +46,41 @@ def test_public_names_are_documented(module):
         if not single and thing.__module__ not in WHOLE:
             missing.append(public)
     assert not missing, f"{module.__name__}: {missing} have no page in docs/api"
+
+
+def test_a_class_has_a_page_of_its_own():
+    assert "autoclass::" not in PAGES
+    assert len(CLASSES) > 80
+
+
+@pytest.mark.parametrize(
+    ("page", "loads"),
+    [
+        ('<a href="https://example.org">there</a>', False),
+        ('<link rel="canonical" href="https://example.org/">', False),
+        ('<script src="_static/doctools.js"></script>', False),
+        ('<script async src="https://example.org/mathjax.js"></script>', True),
+        ('<img alt="" src="//example.org/badge.svg">', True),
+        ('<link href="https://example.org/font.css" rel="stylesheet">', True),
+        ("@import url(https://example.org/font.css)", True),
+        ("body { background: url('https://example.org/a.png') }", True),
+    ],
+)
+def test_requests_of_a_page_are_found(page, loads, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "extensions"))
+    assert bool(importlib.import_module("offline").requests(page)) == loads
+
+
+def test_formulas_are_mathml(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "extensions"))
+    mathml = importlib.import_module("mathml").mathml
+    written = mathml(r"|S| + v(\varnothing) - N\setminus\{i\}", display="block")
+    assert written.startswith("<math ")
+    assert 'display="block"' in written
+    assert "<mi>&#x0007C;</mi><mi>S</mi><mi>&#x0007C;</mi>" in written  # |S|, not | S |
+    assert "<mi>&#x02205;</mi>" in written
+    assert "&#x02216;" in written
+    assert "\\" not in written
 
 
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
