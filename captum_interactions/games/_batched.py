@@ -33,6 +33,7 @@ from captum_interactions.games.batching import (
     FixedBatch,
     ProbedBatch,
     is_out_of_memory,
+    keep_freed_memory,
 )
 from captum_interactions.games.evaluation import current_evaluation
 from captum_interactions.games.masking import MaskedInputs
@@ -67,6 +68,7 @@ class BatchedGame(Game):
         explains_all: bool,
         told: bool,
     ) -> None:
+        keep_freed_memory()
         self._masked, self._forward = masked, forward
         self._per_eval = per_eval
         self._gradients, self._explains_all = gradients, explains_all

@@ -42,28 +42,30 @@ class ValueBlocks:
         self._members = members
         self._blocks: list[Tensor] = []
         self._out: Tensor | None = None
-        self._filled = 0
-        self._added = 0
+        self._new: list[Tensor] = []  # not yet looked at
+        self._filled = self._added = 0
 
     def add(self, block: Tensor) -> None:
         """Append values ``(batch, *outputs, C)``, which later writes don't reach.
 
         Raises:
-            ValueError: If a value is NaN or infinite, seen in the first block, in
-                some later ones and at the end.
+            ValueError: If a value is NaN or infinite. On a GPU, where asking waits for
+                what is queued, that is seen in the first blocks, every eighth and at
+                the end.
         """
         start, self._filled = self._filled, self._filled + block.shape[-1]
         if self._gradients:
             self._blocks.append(block.to(accumulation_dtype(block.device)))
-            return
-        if self._out is None:
-            self._out = self._room_for(block)
-        part = self._out[..., start : self._filled]
-        part.copy_(block)
+            self._new.append(self._blocks[-1].detach())
+        else:
+            if self._out is None:
+                self._out = self._room_for(block)
+            self._new.append(self._out[..., start : self._filled])
+            self._new[-1].copy_(block)
         self._added += 1
-        # Asking makes a GPU wait, and costs a small model 1 % on a CPU: not every time.
-        if self._added % 8 == 0 or not self._added & (self._added - 1):
-            self._check(part)
+        often = self._added % 8 == 0 or not self._added & (self._added - 1)
+        if often or block.device.type == "cpu":
+            self._check()
 
     def _room_for(self, block: Tensor) -> Tensor:
         # A normal tensor also under inference_mode: what is fitted to the values later
@@ -74,18 +76,16 @@ class ValueBlocks:
 
     def result(self) -> Tensor:
         """Return all values, ``(batch, *outputs, total)``."""
-        if self._out is None:
-            values = torch.cat(self._blocks, dim=-1)
-            check_finite(values, self._members)
-            return values
-        self._check(self._out)
-        return self._out
+        self._check()
+        return torch.cat(self._blocks, dim=-1) if self._out is None else self._out
 
-    def _check(self, part: Tensor) -> None:
+    def _check(self) -> None:
+        """Refuse what came since the last time, if it is not finite."""
         # The sum of finite doubles is finite, for all that a network returns.
-        known = self._out
-        if known is not None and not math.isfinite(part.sum().item()):
-            check_finite(known[..., : self._filled], self._members)
+        if not math.isfinite(sum(part.sum() for part in self._new)):
+            start = self._filled - sum(part.shape[-1] for part in self._new)
+            check_finite(torch.cat(self._new, -1), lambda i: self._members(start + i))
+        self._new.clear()
 
 
 def check_finite(values: Tensor, members: Callable[[int], tuple[int, ...]]) -> None:
@@ -143,6 +143,6 @@ def coalition_values(
 ) -> Tensor:
     """Raw output as values ``(batch, *outputs, C)``, averaged over K baselines."""
     if n_baselines == 1:
-        return output.unflatten(0, (n_coalitions, -1)).movedim(0, -1)
+        return output.view(n_coalitions, -1, *output.shape[1:]).movedim(0, -1)
     values = output.unflatten(0, (n_coalitions, n_baselines, -1)).movedim(0, -1)
     return values.to(accumulation_dtype(values.device)).mean(0)

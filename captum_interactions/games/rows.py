@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
@@ -11,6 +9,13 @@ from captum_interactions.functional.coalitions import coalition_members, codes_t
 from captum_interactions.games.masking import MaskedInputs
 
 __all__ = ["CodeRows", "MaskRows"]
+
+# Below this many coalitions a selection is as cheap as a change of bits.
+_SMALLEST_BLOCK = 32
+# So many numbers of rows that show what one player changes are kept.
+_MOST_KEPT = 1 << 20
+# Whole numbers as wide as a dtype, whose bits are its bits.
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 class MaskRows:
@@ -52,24 +57,26 @@ class MaskRows:
 class CodeRows:
     """Rows for all 2^n coalitions in the order of their codes.
 
-    Blocks of 2^k consecutive codes share their players from k on, so one buffer serves
-    them all: between two blocks only the columns of the players that change are written
-    (fewer than two on average). What is handed out is a copy of it, because a forward
-    function may write into its input, keep it, or know it again, in ways that can't be
-    seen from outside; copying is many times cheaper than building. With
-    ``reuse=False``, as gradients need it, every block is built anew.
-    """
+    Blocks of 2^k consecutive codes share their players from k on, so one block is kept
+    in which those are absent. The others differ from it in every row alike: by the bits
+    in which the present ones' elements differ from the baseline. An exclusive or gives
+    the exact numbers, whatever the dtype, at the price of a copy.
 
-    # Below this many coalitions a fresh block is as cheap as a change to the buffer.
-    _SMALLEST_BLOCK = 32
+    What is handed out is fresh memory every time, because a forward function may write
+    into its input, keep it, or know it again, in ways that can't be seen from outside.
+
+    Args:
+        masked: Builds rows.
+        reuse: Whether blocks are made of one another; where gradients are wanted, every
+            row is built by selection.
+    """
 
     def __init__(self, masked: MaskedInputs, reuse: bool) -> None:
         self._masked = masked
-        self._reuse = reuse
-        self._buffers: tuple[Tensor, ...] = ()
-        self._block = 0  # coalitions in the buffer, a power of two
+        self._reuse = reuse and not any(t.is_complex() for t in masked.inputs)
+        self._parts: list[_Part] = []  # one for each input
+        self._block = 0  # coalitions in the block, a power of two
         self._high = 0  # code of the players from log2(block) on that are present
-        self._columns: dict[int, list[_Columns]] = {}
         self.total = 1 << len(masked.players)
 
     def step(self, position: int, wanted: int) -> int:
@@ -80,20 +87,24 @@ class CodeRows:
         """Return the masked inputs of the coalitions with codes start..stop−1."""
         block = stop - start
         aligned = block & (block - 1) == 0 and start % block == 0
-        if not (self._reuse and aligned and block >= self._SMALLEST_BLOCK):
-            return _laid_out(self._masked, self._fresh(start, stop))
-        if block == 2 * self._block:
-            self._grow()
-        elif block != self._block:
-            self._use(self._fresh(0, block), block)
-        changed = (start ^ self._high) // block
-        first = block.bit_length() - 1
-        for player in range(first, first + changed.bit_length()):
-            if changed >> (player - first) & 1:
-                self._set(player, present=bool(start >> player & 1))
+        if not (self._reuse and aligned and block >= _SMALLEST_BLOCK):
+            device = self._masked.players.masks[0].device
+            codes = torch.arange(start, stop, device=device)
+            masks = codes_to_masks(codes, len(self._masked.players))
+            return _laid_out(self._masked, self._masked.rows(masks))
+        if not self._parts:
+            self._parts = [
+                _Part(self._masked, i) for i in range(len(self._masked.inputs))
+            ]
+        if block != self._block:
+            for part in self._parts:
+                part.enumerate(block)
+            self._block, self._high = block, 0
+        for player in coalition_members(start ^ self._high):
+            for part in self._parts:
+                part.change ^= part.difference(player)
         self._high = start
-        formats = zip(self._buffers, self._masked.memory_formats, strict=True)
-        return tuple(buffer.clone(memory_format=given) for buffer, given in formats)
+        return tuple(part.rows() for part in self._parts)
 
     def controls(self) -> tuple[int, ...]:
         """Return the positions of ∅ and N."""
@@ -103,113 +114,63 @@ class CodeRows:
         """Return the players of the coalition at ``position``."""
         return coalition_members(position)
 
-    def _fresh(self, start: int, stop: int) -> tuple[Tensor, ...]:
-        device = self._masked.players.masks[0].device
-        codes = torch.arange(start, stop, device=device)
-        return self._masked.rows(codes_to_masks(codes, len(self._masked.players)))
 
-    def _grow(self) -> None:
-        """Double the block: the next player becomes one of those it enumerates."""
-        player = self._block.bit_length() - 1
-        for higher in range(player, len(self._masked.players)):
-            if self._high >> higher & 1:
-                self._set(higher, present=False)
-        doubled = tuple(b.new_empty(2 * len(b), *b.shape[1:]) for b in self._buffers)
-        for half, present in enumerate((False, True)):
-            self._set(player, present)
-            for new, old in zip(doubled, self._buffers, strict=True):
-                new.view(2, *old.shape)[half] = old
-        self._use(doubled, 2 * self._block)
+class _Part:
+    """The rows of one input as bits.
 
-    def _use(self, buffers: tuple[Tensor, ...], block: int) -> None:
-        """Take buffers in which the players above the block are absent."""
-        self._buffers, self._block, self._high = buffers, block, 0
-        self._columns.clear()
+    Attributes:
+        change: What the players above the block change in every row,
+            ``(K·batch, *features)``.
+    """
 
-    def _set(self, player: int, present: bool) -> None:
-        """Write one player's elements into all coalitions of the buffer."""
-        if player not in self._columns:
-            self._columns[player] = [
-                _Columns.of(
-                    player,
-                    buffer.view(-1, self._masked.n_baselines, *tensor.shape),
-                    tensor,
-                    baseline,
-                    mask,
-                )
-                for buffer, tensor, baseline, mask in zip(
-                    self._buffers,
-                    self._masked.inputs,
-                    self._masked.baselines,
-                    self._masked.players.masks,
-                    strict=True,
-                )
-                if tensor.numel()
-            ]
-        for columns in self._columns[player]:
-            columns.write(present)
+    def __init__(self, masked: MaskedInputs, index: int) -> None:
+        tensor, baseline = masked.inputs[index], masked.baselines[index]
+        self._dtype = tensor.dtype
+        self._format = masked.memory_formats[index]
+        self._mask = masked.players.masks[index]
+        # (K, batch, *features)
+        absent = _bits(baseline).expand(masked.n_baselines, *tensor.shape)
+        self._difference = absent ^ _bits(tensor)
+        absent = absent.flatten(0, 1).contiguous(memory_format=self._format)
+        self._kept: dict[int, Tensor] = {}
+        self._absent = self.change = absent
+        self._block = absent.unsqueeze(0)  # (C, K·batch, *features)
+
+    def difference(self, player: int) -> Tensor:
+        """Return the bits that change with one player, ``(K·batch, *features)``."""
+        found = self._kept.get(player)
+        if found is None:
+            found = self._difference.masked_fill(self._mask != player, 0).flatten(0, 1)
+            if found.numel() * (player + 1) <= _MOST_KEPT:
+                self._kept[player] = found
+        return found
+
+    def enumerate(self, size: int) -> None:
+        """Take the block of so many coalitions, all of the first players."""
+        if len(self._block) > size:
+            self._block = self._absent.unsqueeze(0)
+        while len(self._block) < size:
+            player = len(self._block).bit_length() - 1
+            others = self._block ^ self.difference(player)
+            self._block = torch.cat([self._block, others])
+        self.change = torch.zeros_like(self._absent)
+
+    def rows(self) -> Tensor:
+        """Return the block as the players above it change it, ``(C·K·batch, …)``."""
+        shape = self._block.shape
+        out = torch.empty(
+            shape[0] * shape[1], *shape[2:],
+            dtype=self._dtype, device=self._block.device, memory_format=self._format,
+        )  # fmt: skip
+        torch.bitwise_xor(self._block, self.change, out=_bits(out).view(shape))
+        return out
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    return tensor.resolve_neg().view(_BITS[tensor.element_size()])
 
 
 def _laid_out(masked: MaskedInputs, rows: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Return rows in the memory format of their inputs (channels last, say)."""
     formats = zip(rows, masked.memory_formats, strict=True)
     return tuple(row.contiguous(memory_format=given) for row, given in formats)
-
-
-class _Columns(NamedTuple):
-    """Where one player's elements are in a buffer, and what is written there.
-
-    Attributes:
-        place: The columns themselves if they are evenly spaced, else the whole buffer.
-        elements: Which columns of ``place``; ``None`` for all.
-        on: The input's values.
-        off: The baseline's values.
-    """
-
-    place: Tensor
-    elements: Tensor | None
-    on: Tensor
-    off: Tensor
-
-    @classmethod
-    def of(
-        cls,
-        player: int,
-        buffer: Tensor,  # (C, K, batch, *features)
-        tensor: Tensor,
-        baseline: Tensor,
-        mask: Tensor,
-    ) -> _Columns:
-        """Find a player in a buffer of masked inputs.
-
-        With per-example masks the examples' features lie side by side in one long row.
-        """
-        groups = len(tensor) if mask.shape[0] == 1 else 1
-        elements = (mask.reshape(-1) == player).nonzero()[:, 0]
-        on = tensor.reshape(1, groups, -1)[..., elements]
-        off = baseline.expand(len(baseline), *tensor.shape)
-        off = off.reshape(len(baseline), groups, -1)[..., elements]
-        place = buffer.view(*buffer.shape[:2], groups, tensor.numel() // groups)
-        even = _as_slice(elements)
-        if even is None:
-            return cls(place, elements, on, off)
-        return cls(place[..., even], None, on, off)
-
-    def write(self, present: bool) -> None:
-        """Make the player present or absent in all rows."""
-        values = self.on if present else self.off
-        if self.elements is None:
-            self.place.copy_(values)
-        else:
-            spread = values.expand(*self.place.shape[:-1], -1)
-            self.place.index_copy_(-1, self.elements, spread)
-
-
-def _as_slice(elements: Tensor) -> slice | None:
-    """Return evenly spaced indices as a slice, which is written much faster."""
-    if len(elements) == 0:
-        return slice(0, 0)
-    first, last = int(elements[0]), int(elements[-1])
-    step = int(elements[1]) - first if len(elements) > 1 else 1
-    even = torch.arange(first, last + 1, step, device=elements.device)
-    return slice(first, last + 1, step) if torch.equal(even, elements) else None

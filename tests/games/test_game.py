@@ -355,8 +355,25 @@ def test_bad_forward_functions(f, error, message):
 def test_non_finite_values_of_chosen_coalitions():
     game = ModelGame(lambda x: 1 / x[:, 0], torch.ones(1, 2))
     masks = torch.tensor([[True, False], [False, True]])
-    with pytest.raises(ValueError, match=r"1 of 2 coalitions, first .* players \(1,\)"):
+    with pytest.raises(ValueError, match=r"first .* players \(1,\)"):
         game(masks)
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_nan_is_reported_in_the_block_where_it_occurs(gradients):
+    passes = []
+
+    def forward(x):
+        passes.append(len(x))
+        # Players 6 and 8 together: codes from 320 on, the sixth block of 64.
+        return torch.where((x[:, 6] * x[:, 8]) == 1, torch.nan, x.sum(-1))
+
+    game = ModelGame(
+        forward, torch.ones(1, 10), perturbations_per_eval=64, gradients=gradients
+    )
+    with pytest.raises(ValueError, match=r"first .* players \(6, 8\)"):
+        game.table()
+    assert sum(passes) < 450  # of 1,024, controls included
 
 
 @pytest.mark.parametrize("target", [5, (0, 0, 0), [7, 0], torch.tensor([0, 9])])
