@@ -77,17 +77,6 @@ class ExplicitTerms:
                 found.append(mixture.mean(present + sign * absent) / 2)
         return self.variance.new_tensor(found)
 
-    def and_interactions(self, held: Tensor) -> Tensor:
-        """AND interactions of coalitions ``(K, n)`` 0/1 in each term, ``(K, T)``."""
-        inside = self.players.to(held)
-        sizes, degrees = held.sum(-1, keepdim=True), inside.sum(-1)
-        contained = (held @ inside.mT == sizes).to(held)
-        walsh = contained * 2.0**sizes * (1 - 2 * ((degrees - sizes) % 2))
-        absent = contained * (1 - 2 * (sizes % 2))
-        present = contained * (degrees == sizes)
-        half = (present + self._turn(held) * absent) / 2
-        return torch.where(self.kind == WALSH, walsh, half)
-
     def select(self, which: Tensor) -> ExplicitTerms:
         """Some of the terms: a boolean mask or indices ``(T',)``."""
         return ExplicitTerms(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from captum_interactions.estimators._kernel_readings import _Reading
+    from captum_interactions.estimators._kernel_readings import FunctionalReading
 
 __all__ = ["PairVectors", "Side", "centered_gram"]
 
@@ -37,7 +37,7 @@ class Side:
 class PairVectors:
     """a-vectors of the pairs of one player at a time."""
 
-    def __init__(self, reading: _Reading, side: Side) -> None:
+    def __init__(self, reading: FunctionalReading, side: Side) -> None:
         self._reading, self._side = reading, side
         self._signs = side.signs.mT.contiguous()  # (n, h)
         none, one, both = side.single
@@ -71,7 +71,7 @@ class PairVectors:
         terms = reading.posterior.prior.terms
         held = terms.players[:, i]
         if held.any():
-            weight = terms.variance[0] * reading._of_terms()
+            weight = terms.variance[0] * reading.of_terms()
             features = terms.features(side.signs)[:, held] * weight[held]
             out += terms.players[held][:, i + 1 :].to(out).mT @ features.mT
         return out

@@ -25,7 +25,7 @@ from captum_interactions.estimators._kernel_posterior import KernelPosterior
 from captum_interactions.estimators._kernel_prior import size_kernel
 from captum_interactions.estimators._mixtures import Mixture, log_choose
 
-__all__ = ["read_players", "read_pairs_of"]
+__all__ = ["FunctionalReading", "read_players", "read_pairs_of"]
 
 # Single contexts that weigh less than this share of the heaviest are left out.
 _NEGLIGIBLE = 1e-14
@@ -37,10 +37,9 @@ def read_players(
     posterior: KernelPosterior, mixture: Mixture, *, errors: bool = True
 ) -> tuple[Tensor, Tensor | None]:
     """Mean contribution of each player, ``(n,)``, and its standard error."""
-    reading = _Reading(posterior, mixture, 1)
+    reading = FunctionalReading(posterior, mixture, 1)
     sides = [reading.players(side) for side in reading.sides()]
-    value, error = reading.finish(sides, reading.player_variances(), errors)
-    return value, error
+    return reading.finish(sides, reading.player_variances() if errors else None)
 
 
 def read_pairs_of(
@@ -51,7 +50,7 @@ def read_pairs_of(
     if n < 2:
         nothing = posterior.signs.new_zeros(n, n)
         return nothing, nothing if errors else None
-    reading = _Reading(posterior, mixture, 2)
+    reading = FunctionalReading(posterior, mixture, 2)
     value = reading.pair_values()
     value = (value + value.mT) / 2  # symmetric to the last digit
     value.fill_diagonal_(0.0)
@@ -60,8 +59,8 @@ def read_pairs_of(
     return value, reading.pair_errors()
 
 
-class _Reading:
-    """One mixture on one posterior, for players (degree 1) or pairs (degree 2)."""
+class FunctionalReading:
+    """One mixture on one posterior: players (degree 1), pairs (2), or more players."""
 
     def __init__(
         self, posterior: KernelPosterior, mixture: Mixture, degree: int
@@ -141,23 +140,26 @@ class _Reading:
         slope = slope * self.mixture.sizes.sum()
         terms = self.posterior.prior.terms
         features = terms.features(signs) * terms.variance
-        weights = self._of_terms()
+        weights = self.of_terms()
         return (out + slope * signs + (features * weights) @ terms.players.to(signs)).mT
 
-    def _of_terms(self) -> Tensor:
+    def of_terms(self) -> Tensor:
         """The index of players of A in each explicit term, ``(T,)``."""
         return self.posterior.prior.terms.index(self.mixture, self.degree)
 
     def finish(
-        self, sides: list[Tensor], prior: tuple[Tensor, Tensor], errors: bool
+        self, sides: list[Tensor], prior: tuple[Tensor, Tensor] | None
     ) -> tuple[Tensor, Tensor | None]:
-        """Mean and error of functionals whose a-vectors ``(K, h)`` are at hand."""
+        """Mean and error of functionals whose a-vectors ``(K, h)`` are at hand.
+
+        Without prior variances there is no error.
+        """
         even, odd = self._parts(sides)
         value = self.rho.new_zeros(())
         for part, weights in zip((even, odd), self.posterior.weights, strict=True):
             if part is not None:
                 value = value + part @ weights
-        error = self.posterior.error(prior, even, odd) if errors else None
+        error = None if prior is None else self.posterior.error(prior, even, odd)
         return value, error
 
     def _parts(self, sides: list[Tensor]) -> tuple[Tensor | None, Tensor | None]:
@@ -168,7 +170,7 @@ class _Reading:
 
     def player_variances(self) -> tuple[Tensor, Tensor]:
         """Prior variances of the even and the odd part, ``(n,)`` each."""
-        same, turned = self._node_pairs()
+        same, turned = self.node_pairs()
         scale = 4 * self.rho / (1 + self.rho)
         found = []
         for products, mass in (same, turned):
@@ -177,7 +179,7 @@ class _Reading:
         slope = 4 * self.posterior.prior.slope / len(self.rho)
         odd = odd + slope * self.mixture.sizes.sum() ** 2
         members = self.posterior.prior.terms.players.to(self.rho)
-        return self._other_variances(even, odd, lambda spread: spread @ members)
+        return self.other_variances(even, odd, lambda spread: spread @ members)
 
     # Pairs ---------------------------------------------------------------------------
 
@@ -203,7 +205,7 @@ class _Reading:
         terms = self.posterior.prior.terms
         if len(terms):
             features = terms.features(side.signs) * terms.variance
-            beta = (side.weights @ features) * self._of_terms()
+            beta = (side.weights @ features) * self.of_terms()
             players = terms.players.to(out)
             out += players.mT @ (beta[:, None] * players)
 
@@ -232,7 +234,7 @@ class _Reading:
 
     def pair_variances(self) -> tuple[Tensor, Tensor]:
         """Prior variances of the even and the odd part, ``(n, n)`` each."""
-        same, turned = self._node_pairs()
+        same, turned = self.node_pairs()
         scale = 4 * self.rho / (1 + self.rho)
         found = []
         for products, mass in (same, turned):
@@ -240,13 +242,13 @@ class _Reading:
             found.append((inverse.mT @ (mass[:, None] * inverse)).real)
         even, odd = self._split(found[0], found[1], 1)
         members = self.posterior.prior.terms.players.to(self.rho)
-        return self._other_variances(
+        return self.other_variances(
             even, odd, lambda spread: members.mT @ (spread[:, None] * members)
         )
 
     # Prior variances -----------------------------------------------------------------
 
-    def _node_pairs(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    def node_pairs(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """M_k of every two nodes ``(L, n)``, with weight · Π_k M_k ``(L,)``.
 
         The second is of nodes q and −q', which is a coalition against a complement.
@@ -270,7 +272,7 @@ class _Reading:
         """Even and odd part of a variance; complements turn a player's sign."""
         return (same + sign * turned) / 2, (same - sign * turned) / 2
 
-    def _other_variances(
+    def other_variances(
         self, even: Tensor, odd: Tensor, shared: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Add size term, nugget and explicit terms (summed over those they share)."""
@@ -288,7 +290,7 @@ class _Reading:
         odd += self.nugget * (square - cross) / 2
         found = self.posterior.prior.terms
         if len(found):
-            spread = found.variance[0] * self._of_terms() ** 2
+            spread = found.variance[0] * self.of_terms() ** 2
             is_even = found.is_even().to(spread)
             even += shared(spread * is_even)
             odd += shared(spread * (1 - is_even))

@@ -22,6 +22,8 @@ from torch import Tensor
 __all__ = [
     "Mixture",
     "density_mixture",
+    "empty_mixture",
+    "taylor_mixture",
     "order_mixture",
     "joined_orders",
     "row_sum_mixture",
@@ -85,8 +87,8 @@ def density_mixture(others: int, density: str, like: Tensor) -> Mixture:
 
     Args:
         others: Number of players that contexts are drawn from.
-        density: ``"uniform"`` (Shapley values, SII), ``"half"`` (Banzhaf), ``"taylor"``
-            2(1−p) (STII) or ``"faith"`` 6p(1−p) (FSII).
+        density: ``"uniform"`` (Shapley values, SII), ``"half"`` (Banzhaf) or
+            ``"faith"`` 6p(1−p) (FSII).
         like: Gives dtype and device.
 
     Example:
@@ -105,14 +107,37 @@ def density_mixture(others: int, density: str, like: Tensor) -> Mixture:
         # C(others, m) ∫ p^m (1−p)^(others−m) f(p) dp is a ratio of Beta functions.
         if density == "uniform":
             factor, sizes = torch.ones(()), torch.ones_like(m) / total
-        elif density == "taylor":
-            factor = 1 - nodes
-            sizes = 2 * (others - m + 1) / (total * (total + 1))
         else:
             factor = 1.5 * (1 - nodes**2)
             sizes = 6 * (m + 1) * (others - m + 1) / (total * (total + 1) * (total + 2))
         weights = weights * factor / 2
     return Mixture(nodes.to(like), weights.log().to(like), sizes.to(like))
+
+
+def taylor_mixture(others: int, k: int, like: Tensor) -> Mixture:
+    """Contexts of a Shapley–Taylor interaction of k players: density k(1−p)^(k−1).
+
+    Example:
+        >>> like = torch.zeros((), dtype=torch.float64)
+        >>> [round(w, 6) for w in taylor_mixture(1, 2, like).sizes.tolist()]
+        [0.666667, 0.333333]
+    """
+    uniform = density_mixture(others, "uniform", like)
+    logs = uniform.log_weights + (k - 1) * torch.log((1 - uniform.nodes) / 2)
+    m = torch.arange(others + 1, dtype=torch.float64)
+    # C(others, m) k B(m + 1, others − m + k), the chance of m players.
+    falling = torch.lgamma(others - m + k) - torch.lgamma(others - m + 1)
+    whole = torch.lgamma(torch.tensor([others + 1.0, others + k + 1.0]).double())
+    sizes = k * torch.exp(falling + whole[0] - whole[1])
+    return Mixture(uniform.nodes, logs + log(k), sizes.to(like))
+
+
+def empty_mixture(others: int, like: Tensor) -> Mixture:
+    """The empty context alone: an AND interaction."""
+    sizes = torch.zeros(others + 1, dtype=torch.float64)
+    sizes[0] = 1.0
+    nodes = torch.full((1,), -1.0).to(like)
+    return Mixture(nodes, torch.zeros_like(nodes), sizes.to(like))
 
 
 def order_mixture(others: int, order: int, like: Tensor) -> Mixture:

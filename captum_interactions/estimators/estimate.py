@@ -114,6 +114,18 @@ class Estimate(ABC):
         """AND interactions I(S) of named coalitions, ``(*lead, K)``."""
         self._has_no("AND interactions")
 
+    def shapley_taylor(
+        self,
+        coalitions: Tensor,  # (K, n) bool
+        max_size: int,
+    ) -> Reading:
+        """Shapley–Taylor interactions of named coalitions, ``(*lead, K)``.
+
+        As :func:`~captum_interactions.functional.shapley_taylor` has them: AND
+        interactions below ``max_size`` players, means over contexts at it, 0 above.
+        """
+        self._has_no("Shapley-Taylor interactions")
+
     def predict(
         self,
         masks: Tensor,  # (C, n) bool

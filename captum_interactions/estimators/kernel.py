@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
-from captum_interactions.estimators._kernel_points import (
+from captum_interactions.estimators._kernel_coalitions import (
     read_and,
-    read_values,
+    read_coalitions,
     search_and,
 )
+from captum_interactions.estimators._kernel_points import read_values
 from captum_interactions.estimators._kernel_posterior import KernelPosterior, solve
 from captum_interactions.estimators._kernel_prior import KernelPrior
 from captum_interactions.estimators._kernel_readings import (
@@ -26,6 +27,7 @@ from captum_interactions.estimators._mixtures import (
     joined_orders,
     order_mixture,
     row_sum_mixture,
+    taylor_mixture,
 )
 from captum_interactions.estimators.estimate import Estimate, Reading
 from captum_interactions.functional.shapley import PairIndex
@@ -35,7 +37,7 @@ __all__ = ["KernelEstimate"]
 _DENSITIES = {
     "SII": "uniform",
     "k-SII": "uniform",
-    "STII": "taylor",
+    "STII": "uniform",
     "BII": "half",
     "FSII": "faith",
     "FBII": "half",
@@ -162,18 +164,43 @@ class KernelEstimate(Estimate):
         self,
         coalitions: Tensor,  # (K, n) bool
     ) -> Reading:
-        """AND interactions of named coalitions, ``(*lead, K)``."""
+        """AND interactions of named coalitions, ``(*lead, K)``.
+
+        Where a game was given terms of its own, its coalitions are as uncertain as what
+        these leave unexplained, each value on its own.
+        """
         players = coalitions.to(self.even.device)
         found = self._read(lambda posterior: read_and(posterior, players))
-        empty = ~players.any(-1)
-        if not bool(empty.any()):
-            return found
+        assert found.std_error is not None
+        sizes = players.sum(-1).to(self.even)
+        left = (1 - self.fit).clamp(min=0) * self.scale**2
+        left = torch.where((self.prior.terms.variance > 0).any(-1), left, 0.0)
+        error = found.std_error.hypot((left[..., None] * 2**sizes).sqrt())
         # I(∅) is v(∅), which is known.
-        value = torch.where(empty, self.v_empty[..., None], found.value)
-        error = None
-        if found.std_error is not None:
-            error = torch.where(empty, 0.0, found.std_error)
-        return Reading(value, error)
+        empty = sizes == 0
+        return Reading(
+            torch.where(empty, self.v_empty[..., None], found.value),
+            torch.where(empty, 0.0, error),
+        )
+
+    def shapley_taylor(
+        self,
+        coalitions: Tensor,  # (K, n) bool
+        max_size: int,
+    ) -> Reading:
+        """Shapley–Taylor interactions of named coalitions, ``(*lead, K)``."""
+        players = coalitions.to(self.even.device)
+        found = self.and_interactions(players)
+        assert found.std_error is not None
+        value, error = found.value, found.std_error
+        top = players.sum(-1) == max_size
+        if bool(top.any()):
+            mixture = taylor_mixture(self.n_players - max_size, max_size, self.even)
+            own = self._read(lambda p: read_coalitions(p, players[top], mixture))
+            assert own.std_error is not None
+            value[..., top], error[..., top] = own.value, own.std_error
+        larger = players.sum(-1) > max_size
+        return Reading(torch.where(larger, 0.0, value), torch.where(larger, 0.0, error))
 
     def predict(
         self,
@@ -248,6 +275,8 @@ def _pairs(posterior: KernelPosterior, index: str) -> tuple[Tensor, Tensor | Non
     n = posterior.signs.shape[-1]
     density = _DENSITIES[index]
     mixture = density_mixture(max(n - 2, 0), density, posterior.signs)
+    if index == "STII":
+        mixture = taylor_mixture(max(n - 2, 0), 2, posterior.signs)
     value, error = read_pairs_of(posterior, mixture)
     if index in ("SII", "BII"):
         return value, error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import comb
 
 import torch
 from torch import Tensor
@@ -111,6 +112,21 @@ class SparseEstimate(Estimate):
         """AND interactions of named coalitions, 0 where not listed, ``(*lead, K)``."""
         same = self._inside(coalitions) & self._inside(~coalitions, ~self.terms)
         return Reading(self.coefficients @ same.to(self.coefficients).mT)
+
+    def shapley_taylor(
+        self,
+        coalitions: Tensor,  # (K, n) bool
+        max_size: int,
+    ) -> Reading:
+        """Shapley–Taylor interactions of named coalitions, ``(*lead, K)``."""
+        own = self.and_interactions(coalitions).value
+        sizes = coalitions.sum(-1).to(own.device)
+        # A term of t players is shared by its C(t, k) parts of k players.
+        parts = [max(comb(t, max_size), 1) for t in self.terms.sum(-1).tolist()]
+        shares = self.coefficients / self.coefficients.new_tensor(parts)
+        inside = self._inside(self.terms, coalitions.to(self.terms.device))
+        shared = shares @ inside.to(shares)
+        return Reading(torch.where(sizes < max_size, own, (sizes == max_size) * shared))
 
     def predict(
         self,

@@ -17,6 +17,7 @@ from captum_interactions.functional import (
     multi_order_shapley,
     order_utility,
     pair_index_from_and,
+    shapley_taylor,
     shapley_values,
 )
 from captum_interactions.functional.coalitions import n_players
@@ -134,6 +135,15 @@ class TableEstimate(Estimate):
         """AND interactions I(S) of named coalitions, ``(*lead, K)``."""
         codes = masks_to_codes(coalitions).to(self.table.device)
         return self.read(lambda table: moebius(table)[..., codes])
+
+    def shapley_taylor(
+        self,
+        coalitions: Tensor,  # (K, n) bool
+        max_size: int,
+    ) -> Reading:
+        """Shapley–Taylor interactions of named coalitions, ``(*lead, K)``."""
+        codes = masks_to_codes(coalitions).to(self.table.device)
+        return self.read(lambda table: shapley_taylor(table, max_size)[..., codes])
 
     def predict(
         self,

@@ -96,6 +96,13 @@ class EstimateContract:
         expected = F.moebius(self.believed(estimate))[..., [0, 3, 17, 63]]
         self.close(estimate.and_interactions(masks), expected)
 
+    @pytest.mark.parametrize("max_size", [1, 2, 3])
+    def test_shapley_taylor(self, estimate, max_size):
+        codes = [1, 3, 17, 21, 63]
+        masks = F.all_masks(self.n)[codes]
+        expected = F.shapley_taylor(self.believed(estimate), max_size)[..., codes]
+        self.close(estimate.shapley_taylor(masks, max_size), expected)
+
     def test_r2_says_how_good_predictions_are(self, estimate, table):
         if estimate.r2 is None:
             return

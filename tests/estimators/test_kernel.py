@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from captum_interactions.estimators import _kernel_coalitions as coalitions
 from captum_interactions.estimators import _kernel_fit as fit
 from captum_interactions.estimators import _kernel_points as points
 from captum_interactions.estimators import _kernel_posterior as posteriors
@@ -170,7 +171,6 @@ class TestPosterior:
         for density, index in (
             ("uniform", reference.shapley_interaction),
             ("half", reference.banzhaf_interaction),
-            ("taylor", reference.shapley_taylor),
             ("faith", faithful_pair),
         ):
             mixture = mixtures.density_mixture(n - 2, density, LIKE)
@@ -206,9 +206,19 @@ class TestPosterior:
             lambda game: [game(s) for s in everyone],
         )
         dense.check(
-            points.read_and(dense.posterior, masks[1:]),
+            coalitions.read_and(dense.posterior, masks[1:]),
             lambda game: [reference.and_interaction(game, s) for s in everyone[1:]],
         )
+        for size in range(1, n + 1):
+            own = masks.sum(-1) == size
+            mixture = mixtures.taylor_mixture(n - size, size, LIKE)
+            dense.check(
+                coalitions.read_coalitions(dense.posterior, masks[own], mixture),
+                lambda game, own=own, size=size: [
+                    reference.shapley_taylor(game, everyone[s], n, size)
+                    for s in own.nonzero()[:, 0].tolist()
+                ],
+            )
 
     @pytest.mark.parametrize("density", ["uniform", "faith", "half"])
     def test_sum_over_a_players_pairs(self, density):
@@ -285,9 +295,12 @@ class TestMixtures:
         assert mixture.moment(0) == pytest.approx(1, abs=1e-11)
         assert mixture.moment(1) == pytest.approx(2 * order / 498 - 1, abs=1e-11)
 
-    @pytest.mark.parametrize("density", ["uniform", "half", "taylor", "faith"])
+    @pytest.mark.parametrize("density", ["uniform", "half", 1, 2, 4, "faith"])
     def test_sizes_and_nodes_say_the_same(self, density):
-        mixture = mixtures.density_mixture(9, density, LIKE)
+        if isinstance(density, int):
+            mixture = mixtures.taylor_mixture(9, density, LIKE)
+        else:
+            mixture = mixtures.density_mixture(9, density, LIKE)
         mean = sum(
             float(w) * mixtures.order_mixture(9, m, LIKE).moment(3)
             for m, w in enumerate(mixture.sizes)
