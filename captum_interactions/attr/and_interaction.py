@@ -13,10 +13,14 @@ from captum_interactions.attr.base import (
     info_of,
     table_of,
 )
+from captum_interactions.estimators import KernelEstimate
 from captum_interactions.games import Game
-from captum_interactions.results import AndInteractionResult
+from captum_interactions.results import AndInteractionResult, ListedInteractionResult
 
 __all__ = ["AndInteraction"]
+
+# Of each example and output; more than anyone reads, and quick to save.
+_LISTED = 100
 
 
 class AndInteraction(AbstractInteractionAttribution):
@@ -52,7 +56,7 @@ class AndInteraction(AbstractInteractionAttribution):
         show_progress: bool = False,
         *,
         generator: torch.Generator | None = None,
-    ) -> AndInteractionResult:
+    ) -> AndInteractionResult | ListedInteractionResult:
         """AND interactions of all coalitions.
 
         See :class:`~captum_interactions.games.ModelGame` for the forms that the
@@ -64,10 +68,11 @@ class AndInteraction(AbstractInteractionAttribution):
             target: Which output is explained.
             additional_forward_args: Further arguments of the forward function.
             feature_mask: Which input elements form a player.
-            n_samples: Coalitions to evaluate per example, with at most 20 players; None
-                evaluates all 2**n, once each. With a budget all values are estimated,
-                and standard errors are reported; a small I(S) of a large S is then
-                mostly error.
+            n_samples: Coalitions to evaluate per example; None evaluates all 2**n, once
+                each. With a budget all values are estimated, and standard errors are
+                reported; a small I(S) of a large S is then mostly error. Beyond 20
+                players the result lists the coalitions that a search in the posterior
+                finds strongest.
             perturbations_per_eval: Coalitions per forward pass; None finds it.
             show_progress: Show a progress bar.
             generator: Source of randomness with ``n_samples``; None starts one from
@@ -79,8 +84,8 @@ class AndInteraction(AbstractInteractionAttribution):
         Raises:
             TypeError: As :class:`~captum_interactions.games.ModelGame`.
             ValueError: As :class:`~captum_interactions.games.ModelGame`; beyond 24
-                players in particular. If ``n_samples`` is too small, or there
-                are more than 20 players to sample.
+                players in particular, without ``n_samples``. If ``n_samples`` is too
+                small.
         """
         game = self._game(
             inputs,
@@ -104,7 +109,7 @@ class AndInteraction(AbstractInteractionAttribution):
         n_samples: int | None = None,
         *,
         generator: torch.Generator | None = None,
-    ) -> AndInteractionResult:
+    ) -> AndInteractionResult | ListedInteractionResult:
         """AND interactions of any game; options are those of :meth:`interactions`.
 
         Example:
@@ -114,4 +119,13 @@ class AndInteraction(AbstractInteractionAttribution):
         """
         found, count = table_of(game, n_samples, generator=generator)
         info = info_of(game, found.v_empty, found.v_full, count)
+        if isinstance(found, KernelEstimate):
+            return ListedInteractionResult(info, found, _strongest(found))
         return AndInteractionResult(info, found)
+
+
+def _strongest(found: KernelEstimate) -> torch.Tensor:
+    """The strongest coalitions of any example, with every player, ``(K, n)``."""
+    rows = [found.strongest_coalitions(row)[:_LISTED] for row in range(found.n_rows)]
+    singles = torch.eye(found.n_players, dtype=torch.bool, device=rows[0].device)
+    return torch.cat([singles, *rows]).unique(dim=0)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._captum import PerturbationAttribution, log_usage
-from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._checks import check_positive_int
 from captum_interactions.estimators import (
     MAX_TABLE_PLAYERS,
     Estimate,
@@ -178,23 +178,13 @@ def table_of(
     *,
     generator: torch.Generator | None = None,
 ) -> tuple[Estimate, int]:
-    """As :func:`estimate_of`, for what is read from all 2^n values.
+    """As :func:`estimate_of`: a table of all values of at most 20 players.
 
-    Raises:
-        ValueError: As :func:`estimate_of`; if there are more players than a completed
-            table can have.
+    Beyond, a :class:`~captum_interactions.estimators.KernelEstimate` of named
+    coalitions.
     """
-    if n_samples is not None and game.n_players > MAX_TABLE_PLAYERS:
-        bad_value(
-            "n_samples",
-            f"None, or used with at most {MAX_TABLE_PLAYERS} players here",
-            f"{game.n_players} players",
-            "pass a coarser `feature_mask`; `ShapleyInteraction` and "
-            "`MultiOrderInteraction` take a budget for any number of players, and "
-            "`estimators.kernel_plan` has AND interactions of named coalitions",
-        )
     found, count = estimate_of(game, n_samples, generator=generator)
-    if isinstance(found, KernelEstimate):
+    if isinstance(found, KernelEstimate) and game.n_players <= MAX_TABLE_PLAYERS:
         found = completed_table(found, generator)
     return found, count
 

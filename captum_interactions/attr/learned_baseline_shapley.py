@@ -187,7 +187,9 @@ class LearnedBaselineShapley(AbstractInteractionAttribution):
     @classmethod
     def read(cls, game: Game) -> AndInteractionResult:
         """AND interactions of any game, which has baselines of its own."""
-        return AndInteraction.read(game)
+        found = AndInteraction.read(game)
+        assert isinstance(found, AndInteractionResult)  # all coalitions, so a table
+        return found
 
     def _require_fit(self) -> LearnedBaselines:
         if self._learned is None:

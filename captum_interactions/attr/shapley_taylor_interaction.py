@@ -7,17 +7,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import check_positive_int
+from captum_interactions._checks import bad_value, check_positive_int
 from captum_interactions.attr.base import (
     AbstractInteractionAttribution,
     attribution_of,
     info_of,
     table_of,
 )
+from captum_interactions.estimators import MAX_TABLE_PLAYERS, KernelEstimate
+from captum_interactions.functional import small_coalitions
+from captum_interactions.functional.truncated import n_small_coalitions
 from captum_interactions.games import Game
-from captum_interactions.results import ShapleyTaylorInteractionResult
+from captum_interactions.results import (
+    ListedInteractionResult,
+    ShapleyTaylorInteractionResult,
+)
 
 __all__ = ["ShapleyTaylorInteraction"]
+
+# Each takes a row of covariances: a minute at a budget of 2,000.
+_MOST_LISTED = 100_000
 
 
 class ShapleyTaylorInteraction(AbstractInteractionAttribution):
@@ -55,7 +64,7 @@ class ShapleyTaylorInteraction(AbstractInteractionAttribution):
         show_progress: bool = False,
         *,
         generator: torch.Generator | None = None,
-    ) -> ShapleyTaylorInteractionResult:
+    ) -> ShapleyTaylorInteractionResult | ListedInteractionResult:
         """Shapley–Taylor interactions of coalitions of at most ``max_size`` players.
 
         See :class:`~captum_interactions.games.ModelGame` for the forms that the
@@ -68,8 +77,8 @@ class ShapleyTaylorInteraction(AbstractInteractionAttribution):
             additional_forward_args: Further arguments of the forward function.
             feature_mask: Which input elements form a player.
             max_size: k; the literature calls it the order of the index.
-            n_samples: Coalitions to evaluate per example, with at most 20 players; None
-                evaluates all 2**n.
+            n_samples: Coalitions to evaluate per example, of any number of players;
+                None evaluates all 2**n.
             perturbations_per_eval: Coalitions per forward pass; None finds it.
             show_progress: Show a progress bar.
             generator: Source of randomness with ``n_samples``; None starts one from
@@ -107,7 +116,7 @@ class ShapleyTaylorInteraction(AbstractInteractionAttribution):
         n_samples: int | None = None,
         *,
         generator: torch.Generator | None = None,
-    ) -> ShapleyTaylorInteractionResult:
+    ) -> ShapleyTaylorInteractionResult | ListedInteractionResult:
         """The interactions of any game; options are those of :meth:`interactions`.
 
         Example:
@@ -117,6 +126,31 @@ class ShapleyTaylorInteraction(AbstractInteractionAttribution):
             [[{1} +3, {0} +2]]
         """
         check_positive_int("max_size", max_size, "2 gives single players and pairs")
+        n = game.n_players
+        if n_samples is not None and n > MAX_TABLE_PLAYERS:
+            _check_count(n, min(max_size, n))
         found, count = table_of(game, n_samples, generator=generator)
         info = info_of(game, found.v_empty, found.v_full, count)
+        if isinstance(found, KernelEstimate):
+            listed = torch.cat(
+                [
+                    torch.zeros(len(members), n, dtype=torch.bool).scatter_(
+                        1, members, True
+                    )
+                    for members in small_coalitions(n, min(max_size, n))[1:]
+                ]
+            )
+            listed = listed.to(found.v_full.device)
+            return ListedInteractionResult(info, found, listed, max_size)
         return ShapleyTaylorInteractionResult(info, found, max_size)
+
+
+def _check_count(n: int, max_size: int) -> None:
+    count = n_small_coalitions(n, max_size)
+    if count > _MOST_LISTED:
+        bad_value(
+            "max_size",
+            f"so small that at most {_MOST_LISTED:,} coalitions are listed",
+            f"{max_size}, which makes {count:,} of {n} players",
+            "lower it, or group the players by a coarser `feature_mask`",
+        )

@@ -15,6 +15,7 @@ from captum_interactions.estimators._kernel_coalitions import (
     read_coalitions,
     search_and,
 )
+from captum_interactions.estimators._kernel_indices import INDICES, read_index
 from captum_interactions.estimators._kernel_points import read_values
 from captum_interactions.estimators._kernel_posterior import KernelPosterior, solve
 from captum_interactions.estimators._kernel_prior import KernelPrior
@@ -26,7 +27,6 @@ from captum_interactions.estimators._mixtures import (
     density_mixture,
     joined_orders,
     order_mixture,
-    row_sum_mixture,
     taylor_mixture,
 )
 from captum_interactions.estimators.estimate import Estimate, Reading
@@ -34,14 +34,6 @@ from captum_interactions.functional.shapley import PairIndex
 
 __all__ = ["KernelEstimate"]
 
-_DENSITIES = {
-    "SII": "uniform",
-    "k-SII": "uniform",
-    "STII": "uniform",
-    "BII": "half",
-    "FSII": "faith",
-    "FBII": "half",
-}
 # Factors are solved again when they are read, unless they fit here.
 _MOST_KEPT_BYTES = 1 << 29
 _RowReading = Callable[[KernelPosterior], tuple[Tensor, Tensor | None]]
@@ -89,6 +81,11 @@ class KernelEstimate(Estimate):
         return self.center.shape
 
     @property
+    def n_rows(self) -> int:
+        """How many games: examples times outputs."""
+        return self.center.numel()
+
+    @property
     def v_empty(self) -> Tensor:
         """v(∅), ``(*lead,)``."""
         return self.ends[..., 0]
@@ -119,9 +116,9 @@ class KernelEstimate(Estimate):
         Raises:
             ValueError: If the index is unknown.
         """
-        if index not in _DENSITIES:
-            bad_value("index", f"one of {tuple(_DENSITIES)}", repr(index), "pick one")
-        return self._read(lambda posterior: _pairs(posterior, index))
+        if index not in INDICES:
+            bad_value("index", f"one of {tuple(INDICES)}", repr(index), "pick one")
+        return self._read(lambda posterior: read_index(posterior, index))
 
     def multi_order(self, orders: Sequence[int] | None = None) -> Reading:
         """I^(m)(i,j) of contexts of m players, ``(*lead, orders, n, n)``.
@@ -212,7 +209,7 @@ class KernelEstimate(Estimate):
         return Reading(value + self.center[..., None], error)
 
     def strongest_coalitions(
-        self, row: int = 0, largest: int = 4, beam: int = 200
+        self, row: int = 0, largest: int = 5, beam: int = 200
     ) -> Tensor:
         """Search for coalitions with large AND interactions, ``(K, n)`` bool.
 
@@ -225,7 +222,7 @@ class KernelEstimate(Estimate):
 
     @cached_property
     def _rows(self) -> KernelPrior:
-        return self.prior.shaped((self.center.numel(),))
+        return self.prior.shaped((self.n_rows,))
 
     def posterior(self, row: int) -> KernelPosterior:
         """Factors of one game; those read last are kept while they are small."""
@@ -269,32 +266,3 @@ def _stacked(
     errors = [error for _, error in found if error is not None]
     value = torch.stack([value for value, _ in found])
     return value, torch.stack(errors) if errors else None
-
-
-def _pairs(posterior: KernelPosterior, index: str) -> tuple[Tensor, Tensor | None]:
-    n = posterior.signs.shape[-1]
-    density = _DENSITIES[index]
-    mixture = density_mixture(max(n - 2, 0), density, posterior.signs)
-    if index == "STII":
-        mixture = taylor_mixture(max(n - 2, 0), 2, posterior.signs)
-    value, error = read_pairs_of(posterior, mixture)
-    if index in ("SII", "BII"):
-        return value, error
-    if index == "STII":
-        singles = torch.eye(n, dtype=torch.bool, device=value.device)
-        own, own_error = read_and(posterior, singles)
-    else:
-        alone = "half" if density == "half" else "uniform"
-        players = density_mixture(n - 1, alone, posterior.signs)
-        own, own_error = read_players(posterior, players)
-        own = own - value.sum(-1) / 2
-        if n > 1 and own_error is not None:
-            # A player's value is odd and the sum of its pairs even: variances add up.
-            rows = row_sum_mixture(n - 2, density, posterior.signs)
-            _, row_error = read_players(posterior, rows)
-            if row_error is not None:
-                own_error = (own_error**2 + row_error**2 / 4).sqrt()
-    value = value + torch.diag_embed(own)
-    if error is None or own_error is None:
-        return value, None
-    return value, error + torch.diag_embed(own_error)

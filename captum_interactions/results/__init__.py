@@ -11,6 +11,7 @@ from captum_interactions.results.base import (
 )
 from captum_interactions.results.dataset import ExplainedDataset
 from captum_interactions.results.estimated import EstimatedResult
+from captum_interactions.results.listed import ListedInteractionResult
 from captum_interactions.results.llm import LLMInteractionResult
 from captum_interactions.results.multi_order import MultiOrderInteractionResult
 from captum_interactions.results.multivariate import (
@@ -48,6 +49,7 @@ __all__ = [
     "InteractionTreeResult",
     "InteractionNode",
     "SparseInteractionResult",
+    "ListedInteractionResult",
     "LLMInteractionResult",
     "ExplainedDataset",
     "Prototypes",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from captum_interactions.estimators import Estimate, Reading
@@ -87,6 +88,53 @@ class EstimatedResult(OrderPictures, InteractionResult):
         """Standard errors of :meth:`multi_order`; None where it is exact."""
         chosen = resolve_orders(orders, len(self.players))
         return self._error(self.estimate.multi_order(chosen))
+
+    def and_interactions(
+        self, coalitions: Sequence[Sequence[int | str]]
+    ) -> tuple[Tensor, Tensor | None]:
+        """AND interactions I(S) of named coalitions, of any number of players.
+
+        Args:
+            coalitions: Coalitions, each a sequence of players, by index or by name.
+
+        Returns:
+            I(S) ``(batch, *outputs, K)`` and their standard errors, None where exact.
+
+        Raises:
+            ValueError: If a player does not exist, or the estimate has no such reading.
+
+        Example:
+            >>> from captum_interactions import ShapleyInteraction
+            >>> from captum_interactions.games import TableGame
+            >>> found = ShapleyInteraction.read(TableGame(torch.tensor([0.0, 1, 2, 5])))
+            >>> found.and_interactions([[0], [0, 1]])[0].tolist()
+            [[1.0, 2.0]]
+        """
+        reading = self.estimate.and_interactions(self._masks(coalitions))
+        return self._returned(reading.value), self._error(reading)
+
+    def predict(
+        self, coalitions: Sequence[Sequence[int | str]]
+    ) -> tuple[Tensor, Tensor | None]:
+        """v(S) of coalitions, whether they were evaluated or not.
+
+        Args:
+            coalitions: The players that are present in each, by index or by name.
+
+        Returns:
+            v(S) ``(batch, *outputs, C)`` and their standard errors, None where exact.
+
+        Raises:
+            ValueError: If a player does not exist, or the estimate has no such reading.
+        """
+        reading = self.estimate.predict(self._masks(coalitions))
+        return self._returned(reading.value), self._error(reading)
+
+    def _masks(self, coalitions: Sequence[Sequence[int | str]]) -> Tensor:
+        masks = torch.zeros(len(coalitions), len(self.players), dtype=torch.bool)
+        for row, members in zip(masks, coalitions, strict=True):
+            row[[self.players.index(player) for player in members]] = True
+        return masks.to(self.info.v_full.device)
 
     def _by_order(
         self, example: int, output: tuple[int, ...]
