@@ -19,11 +19,14 @@ from captum_interactions.report._parts import (
     tree_list,
     words,
 )
+from captum_interactions.report._prompt_parts import arcs, prompt_text, token_table
 
 __all__ = ["Explanation", "explanation_page", "small_form"]
 
 # Players in the first list; the table below it has all of them.
 _SHOWN = 24
+# More arcs than these hide one another.
+_ARCS = 6
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Explanation:
         tree: Nested dictionaries of a tree, if there is one.
         image: The image, ``(channels, height, width)``, if it is one.
         mask: The player of every pixel, ``(height, width)``.
+        prompt: Text and player of each piece, if it is a prompt; None is nobody's.
+        tokens: Outputs, and the values of each player in all of them, if it is one.
         reading: How to read it, sentence by sentence.
     """
 
@@ -66,6 +71,8 @@ class Explanation:
     tree: dict[str, Any] | None = None
     image: Tensor | None = field(default=None, repr=False)
     mask: Tensor | None = field(default=None, repr=False)
+    prompt: Sequence[tuple[str, int | None]] = ()
+    tokens: tuple[Sequence[str], Sequence[Sequence[float]]] | None = None
     reading: Sequence[str] = ()
 
 
@@ -122,11 +129,15 @@ def _section(one: Explanation, number_of: int) -> str:
         f"<li>{escape(word)} <strong>{escape(value)}</strong></li>"
         for word, value in one.facts
     )
-    shown = (
-        image_with_regions(one.image, one.mask, one.names, str(number_of))
-        if one.image is not None and one.mask is not None
-        else words(one.names, one.values or [0.0] * len(one.names))
-    )
+    values = one.values or [0.0] * len(one.names)
+    if one.image is not None and one.mask is not None:
+        shown = image_with_regions(one.image, one.mask, one.names, str(number_of))
+    elif one.prompt:
+        shown = prompt_text(one.prompt, values)
+        if one.pairs:
+            shown += arcs(one.names, one.pairs[:_ARCS])
+    else:
+        shown = words(one.names, values)
     parts = [
         f'<section class="explanation" id="e{number_of}" aria-label='
         f'"{escape(one.title)}"><h2>{escape(one.title)}</h2><ul class="facts">{facts}'
@@ -216,6 +227,12 @@ def _attributions(one: Explanation) -> str:
 
 def _more(one: Explanation) -> str:
     parts = []
+    if one.tokens is not None:
+        parts.append(
+            "<h3>Token by token</h3><p class='soft'>What each part is worth for the "
+            "whole response, and for each token of it given those before.</p>"
+            + token_table(one.names, *one.tokens)
+        )
     if one.pairs:
         listed = term_list(one.pairs, _largest(one.pairs), "Strongest pairs")
         parts.append(

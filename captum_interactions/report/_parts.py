@@ -17,9 +17,12 @@ __all__ = [
     "bar",
     "chart",
     "image_with_regions",
+    "largest_of",
     "number",
+    "shade",
     "term_list",
     "tree_list",
+    "word",
     "words",
 ]
 
@@ -73,16 +76,31 @@ def term_list(
 
 def words(names: Sequence[str], values: Sequence[float]) -> str:
     """The players in a row, shaded by their values."""
-    largest = max((abs(v) for v in values if math.isfinite(v)), default=0.0) or 1.0
-    spans = []
-    for player, (name, value) in enumerate(zip(names, values, strict=True)):
-        share = value / largest if math.isfinite(value) else 0.0
-        shade = f"{sign_color(share)}{round(min(1.0, abs(share)) * 110):02x}"
-        spans.append(
-            f'<span data-player="{player}" style="background:{shade}" '
-            f'title="{number(value)}">{escape(name) or "∅"}</span>'
-        )
+    largest = largest_of(values)
+    spans = [
+        word(player, name or "∅", value, largest)
+        for player, (name, value) in enumerate(zip(names, values, strict=True))
+    ]
     return f'<p class="players">{" ".join(spans)}</p>'
+
+
+def largest_of(values: Sequence[float]) -> float:
+    """The largest absolute value that is finite, or 1 to divide by."""
+    return max((abs(v) for v in values if math.isfinite(v)), default=0.0) or 1.0
+
+
+def shade(value: float, largest: float) -> str:
+    """A background as dark as a value is large; text on it stays readable."""
+    share = value / largest if math.isfinite(value) else 0.0
+    return f"background:{sign_color(share)}{round(min(1.0, abs(share)) * 110):02x}"
+
+
+def word(player: int, text: str, value: float, largest: float) -> str:
+    """A text of a player, lit where the player is."""
+    return (
+        f'<span data-player="{player}" style="{shade(value, largest)}" '
+        f'title="{number(value)}">{escape(text)}</span>'
+    )
 
 
 def image_with_regions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,6 +11,7 @@ from captum.attr import LLMAttributionResult
 from torch import Tensor
 
 from captum_interactions.games import PromptGame, PromptOutput
+from captum_interactions.report import explanation_page
 from captum_interactions.results._pair_pictures import PairPictures
 from captum_interactions.results.base import InteractionResult
 from captum_interactions.visualization import (
@@ -164,17 +166,44 @@ class LLMInteractionResult:
         values, outputs = self._columns()
         return plot_response_tokens(values, self.game.players.names, outputs, ax)
 
-    def to_html(self, k: int = 5) -> str:
-        """Return a ``<div>``: prompt, coalitions in context, a column per token.
+    def to_html(self, title: str | None = None, k: int = 40) -> str:
+        """Return one page that explains the response, and opens without a network.
+
+        It holds the prompt, colored, with arcs for its strongest pairs; what the
+        method's own page has (interactions that light their pieces, Shapley values, a
+        slider that rebuilds v(N)); and a column per token of the response.
 
         Args:
+            title: Title of the page; None names the response.
             k: How many interactions are listed.
+
+        Returns:
+            The page. Write it to a file as UTF-8.
+
+        Raises:
+            ValueError: If k is not positive.
         """
+        values, outputs = self._columns()
+        found = self.sequence()._explanation(0, (), None, None, k, 0)
+        one = replace(
+            found,
+            title=found.title.partition(":")[0],
+            values=found.values or values[0].tolist(),
+            prompt=[(piece.text, piece.owner) for piece in self.game.prompt.pieces],
+            tokens=(outputs, values.T.tolist()),
+        )
+        name = f"What made the model say {self.game.output_names[0]!r}"
+        return explanation_page(title or name, [one])
+
+    def _repr_html_(self) -> str | None:
+        """A ``<div>``: prompt, coalitions in context, a column per token."""
         pieces = self.game.prompt.pieces
+        if not pieces:  # every coalition is written by a function
+            return None
         values, outputs = self._columns()
         coalitions = [
             (term.players, term.value)
-            for term in self.top_k(k)
+            for term in self.top_k(5)
             if hasattr(term, "players") and hasattr(term, "value")
         ]
         return prompt_html(
@@ -185,10 +214,6 @@ class LLMInteractionResult:
             outputs,
             coalitions,
         )
-
-    def _repr_html_(self) -> str | None:
-        # Where every coalition is written by a function there are no pieces to color.
-        return self.to_html() if self.game.prompt.pieces else None
 
     def __repr__(self) -> str:
         name = self.game.output_names[0]

@@ -28,6 +28,7 @@ from captum_interactions import (
 from captum_interactions.games import PromptGame
 from captum_interactions.players import PromptPlayers
 from tests import reference
+from tests.comparison.test_page import CHROMIUM, Page, browse
 from tests.games.test_prompt_game import Provider, few_shot, plain_log_probs
 from tests.language_models import language_model, tokenizer
 
@@ -145,7 +146,7 @@ def test_contrast_and_probability():
     plain = found.attributions()
     assert plain.token_attr is None
     assert plain.output_tokens == [" white minus  red"]
-    assert found.to_html().count("<tr>") > 3
+    assert found._repr_html_().count("<tr>") > 3
 
 
 @pytest.mark.parametrize("method", [ShapleyInteraction, MultiOrderInteraction])
@@ -197,6 +198,28 @@ def test_pictures():
         tokenizer(), lambda a: "The" + a, {"a": " red box"}
     )
     assert explained(players=free)._repr_html_() is None
+    assert 'data-player="0"' in explained(players=free).to_html()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_page_shows_prompt_arcs_and_a_column_per_token(method, tmp_path):
+    found = explained(method, players=few_shot(n=3, header="A <b>review:\n"))
+    text = found.to_html()
+    page = Page(text)
+    assert ("span", "A <b>review:\n") in page.texts  # as it was written, escaped
+    assert text.count('<span data-player="') == 3
+    tokens = next(t for t in page.tables if t[0][0] == "part")
+    assert len(tokens[0]) == 2 + len(found.output_tokens)
+    values, _ = found._columns()
+    for i, row in enumerate(tokens[1:]):
+        shown = [float(cell.replace("\N{MINUS SIGN}", "-")) for cell in row[1:]]
+        assert shown == pytest.approx(values[:, i].tolist(), rel=0.01, abs=1e-6)
+    arcs = text.count(" 0 0 1 ")  # arcs of an ellipse; nothing else has them
+    assert arcs == (3 if hasattr(found.sequence(), "_strongest_pairs") else 0)
+    if method is AndInteraction and CHROMIUM is not None:
+        path = tmp_path / "page.html"
+        path.write_text(text, encoding="utf-8")
+        assert "CONSOLE" not in browse(path, "--dump-dom").stderr
 
 
 def test_bad_input():
