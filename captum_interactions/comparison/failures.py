@@ -7,7 +7,14 @@ from inspect import Parameter
 from textwrap import shorten
 from typing import Any
 
-from captum.attr import GradientAttribution, LayerAttribution, NoiseTunnel
+from captum.attr import (
+    GradientAttribution,
+    LayerActivation,
+    LayerAttribution,
+    LayerGradientXActivation,
+    LayerIntegratedGradients,
+    NoiseTunnel,
+)
 from torch import Tensor
 
 __all__ = [
@@ -19,6 +26,10 @@ __all__ = [
     "reason",
     "wrapped",
 ]
+
+
+# The methods of Captum that take a list of layers.
+_TAKE_LISTS = (LayerActivation, LayerGradientXActivation, LayerIntegratedGradients)
 
 
 class CannotRunError(Exception):
@@ -101,13 +112,19 @@ def reason(error: Exception, method: Any = None) -> str:
     """Return on one line what went wrong, and where unless it says so itself."""
     if isinstance(error, CannotRunError):
         return one_line(str(error))
-    layers = getattr(wrapped(method), "layer", None)
-    if isinstance(layers, list | tuple) and not isinstance(error, ValueError):
+    inner = wrapped(method)
+    layers = getattr(inner, "layer", None)
+    if isinstance(layers, list | tuple) and not isinstance(inner, _TAKE_LISTS):
         return (
-            f"{type(wrapped(method)).__name__} explains one layer at a time: write an "
+            f"{type(inner).__name__} explains one layer at a time: write an "
             "entry for each layer, or take LayerIntegratedGradients, which adds them up"
         )
     said = one_line(f"{type(error).__name__}: {error}").removesuffix(":")
+    if layers is not None and "size of tensor" in said:
+        return one_line(
+            "explains a layer whose output has no axis for examples, such as an "
+            f"embedding of positions, or another order of axes ({said})"
+        )
     if method is None or isinstance(error, ValueError):
         return said
     return one_line(f"the call of {type(method).__name__}.attribute raised {said}")

@@ -292,16 +292,17 @@ def test_the_pair_that_acts_together_is_found_by_the_curves():
 
 
 class Words(nn.Module):
-    """Token ids, their types, and a mask, as language models take them."""
+    """Token ids and their types, as language models take them."""
 
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
         self.words, self.types = nn.Embedding(9, 4), nn.Embedding(2, 4)
+        self.places = nn.Embedding(3, 4)
         self.act, self.head = nn.Tanh(), nn.Linear(4, 2)
 
     def forward(self, ids, types):
-        both = self.words(ids) + self.types(types)
+        both = self.words(ids) + self.types(types) + self.places(torch.arange(3))[None]
         return self.head(self.act(both.mean(1)))
 
 
@@ -331,6 +332,7 @@ def test_several_layers_add_up_on_the_inputs_that_they_follow():
     assert_close(layers.values["both"], expected.sum(-1).double())
 
 
+@pytest.mark.filterwarnings("ignore:Multiple layers provided")
 def test_every_failure_has_a_reason():
     model = Words().eval()
     ids, types = torch.tensor([[1, 5, 3]]), torch.tensor([[0, 1, 1]])
@@ -343,6 +345,8 @@ def test_every_failure_has_a_reason():
             "paths": GradientShap(model),
             "noisy": noisy,
             "head": LayerIntegratedGradients(model, model.act),
+            "places": LayerIntegratedGradients(model, model.places),
+            "all": LayerIntegratedGradients(model, [model.words, model.places]),
             "layers": LayerDeepLift(model, [model.words, model.types]),
             "option": (ShapleyValueSampling(model), {"samples": 3}),
             "fine": LayerIntegratedGradients(model, model.words),
@@ -357,6 +361,8 @@ def test_every_failure_has_a_reason():
     for name in ("gradient", "smooth", "paths", "noisy"):
         assert "whole numbers (int64): use a layer method" in errors[name], name
     assert "(1, 4), do not follow the axes of the inputs, (1, 3)" in errors["head"]
+    for name in ("places", "all"):
+        assert "no axis for examples, such as an embedding of pos" in errors[name]
     assert "one layer at a time" in errors["layers"]
     assert "takes no `samples`; ShapleyValueSampling.attribute has" in errors["option"]
     assert not any("TypeError" in (error or "") for error in errors.values())
