@@ -98,8 +98,9 @@ GIVEN = {
     "explanation/trees.md": _TOKENS,
     "howto/prompts.md": _PROMPTS,
 }
-# Fragments, each about the result of its own section; docs/pictures.py draws them.
-FRAGMENTS = {"reference/gallery.md"}
+# Fragments, each about the result of its own section, which docs/pictures.py draws; and
+# jobs, each in a namespace of its own (tests/test_docs_jobs.py).
+FRAGMENTS = {"reference/gallery.md", "howto/ten_jobs.md"}
 PAGES = {
     page.relative_to(DOCS).as_posix(): page.read_text(encoding="utf-8")
     for page in sorted(DOCS.rglob("*.md"))
@@ -130,7 +131,7 @@ def test_the_code_runs_and_prints_what_the_page_says(
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in PAGES if re.match("howto/(?!index)", name)]
+    "name", [name for name in PAGES if re.match("howto/(?!index|ten_jobs)", name)]
 )
 def test_a_how_to_is_short_and_shows_its_result(name):
     blocks = BLOCK.findall(PAGES[name])
