@@ -25,8 +25,9 @@ __all__ = ["fit_priors", "Evidence"]
 _FIT_PAIRS = 384
 _PAIRS_PER_PLAYER = 3
 _MOST_FIT_PAIRS = 1536
-# A first descent on this many pairs costs a tenth and leaves a few steps for the rest.
-_COARSE_PAIRS = 128
+# A first descent on this many pairs costs a tenth and leaves a few steps for the rest;
+# it needs more pairs than there are players, or leaves some of them out.
+_COARSE_PAIRS = (128, 384)
 _STEPS, _STEPS_AFTER_COARSE = 40, 12
 # Nats: far less than what tells two settings apart.
 _TOLERANCE = 0.1
@@ -252,7 +253,8 @@ def fit_priors(
     n_groups = int(groups.max()) + 1 if len(groups) else 0
     first = _start(count, n, even) if start is None else _pack(start)
     parameters = torch.cat([first, first.new_zeros(count, n_groups)], -1)
-    coarse = start is None and n < _COARSE_PAIRS < 0.6 * len(order)
+    first_look = _COARSE_PAIRS[0] if n < _COARSE_PAIRS[0] else _COARSE_PAIRS[1]
+    coarse = start is None and first_look < 0.6 * len(order)
     per_block = max(1, _MOST_VALUES // len(order) ** 2)
     parts = []
     for rows in torch.arange(count, device=signs.device).split(per_block):
@@ -267,10 +269,10 @@ def fit_priors(
 
         found, memory = parameters[rows], Memory()
         if coarse:
-            few = evidence(order[:_COARSE_PAIRS])
+            few = evidence(order[:first_look])
             found = minimize(few, found, _STEPS, _TOLERANCE, memory)
             # More pairs, more curvature: the memory carries over in proportion.
-            memory = memory.scaled(len(order) / _COARSE_PAIRS)
+            memory = memory.scaled(len(order) / first_look)
         steps = _STEPS_AFTER_COARSE if coarse else _STEPS
         parts.append(minimize(evidence(order), found, steps, _TOLERANCE, memory))
     parameters = torch.cat(parts)

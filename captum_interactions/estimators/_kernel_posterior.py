@@ -8,14 +8,14 @@ splits, and a splits into its half sum and half difference over each pair (see
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from captum_interactions.estimators._kernel_prior import KernelPrior
 
-__all__ = ["KernelPosterior", "factor_of", "solve"]
+__all__ = ["KernelPosterior", "factor_of", "solve", "thinned"]
 
 # Pairs of coalitions that are left out in turn to measure σ and R²: their mean square
 # is known to six percent, and more would cost as much as the factors themselves.
@@ -24,6 +24,9 @@ _LEFT_OUT = 256
 _NUGGET_TRIES = 12
 # Of the mean diagonal: a few units in the last place of float64, times the rows.
 _JITTER = 1e-13
+# Multiplications for the errors of all pairs, half a minute, and pairs of coalitions
+# that are solved for whatever that costs.
+_MOST_SOLVED, _FEWEST_SOLVED = 4e11, 256
 # Relative rounding of a variance that should be zero.
 _ROUNDING = 1e-11
 
@@ -100,12 +103,13 @@ def solve(
         measured: Which pairs are left out to measure σ and R², ``(k,)`` indices in
             random order; 512 of them do.
     """
-    blocks = prior.blocks(signs, signs)
+    blocks = list(prior.blocks(signs, signs))
     chosen = measured[:_LEFT_OUT]
     factors, weights, deviations, residuals = [], [], [], []
     likelihood = even.new_zeros(())
-    for block, values in zip(blocks, (even, odd), strict=True):
-        factor = factor_of(block[0], prior.nugget / 2)
+    for values in (even, odd):
+        # A block of 10,000 pairs is 800 MB: it goes as soon as it is factored.
+        factor = factor_of(blocks.pop(0)[0], prior.nugget / 2)
         weight = torch.cholesky_solve(values[:, None], factor)[:, 0]
         likelihood = likelihood + (values * weight).sum().clamp(min=0) / (2 * len(even))
         precision = _precision_diagonal(factor, chosen)
@@ -123,6 +127,34 @@ def solve(
         (weights[0], weights[1]),
         (sigma[0], sigma[1]),
         _share(even[chosen], odd[chosen], residuals),
+    )
+
+
+def thinned(posterior: KernelPosterior, functionals: int) -> KernelPosterior:
+    """Knowing less: a random part of the pairs, if solving for all costs too much.
+
+    Variances are those of the part, never below those of all pairs.
+
+    Args:
+        posterior: What all pairs say.
+        functionals: How many variances are wanted.
+    """
+    h = len(posterior.signs)
+    most = max(_FEWEST_SOLVED, int((_MOST_SOLVED / max(1, functionals)) ** 0.5))
+    if h <= most:
+        return posterior
+    order = torch.randperm(h, generator=torch.Generator().manual_seed(0))
+    some = order[:most].to(posterior.signs.device)
+    factors = []
+    for factor in posterior.factors:
+        rows = factor[some]
+        factors.append(torch.linalg.cholesky(rows @ rows.mT))
+    even, odd = posterior.weights
+    return replace(
+        posterior,
+        signs=posterior.signs[some],
+        factors=(factors[0], factors[1]),
+        weights=(even[some], odd[some]),
     )
 
 

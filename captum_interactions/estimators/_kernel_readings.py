@@ -21,7 +21,7 @@ from captum_interactions.estimators._kernel_pairs import (
     Side,
     centered_gram,
 )
-from captum_interactions.estimators._kernel_posterior import KernelPosterior
+from captum_interactions.estimators._kernel_posterior import KernelPosterior, thinned
 from captum_interactions.estimators._kernel_prior import size_kernel
 from captum_interactions.estimators._mixtures import Mixture, log_choose
 
@@ -56,6 +56,9 @@ def read_pairs_of(
     value.fill_diagonal_(0.0)
     if not errors:
         return value, None
+    part = thinned(posterior, n * (n - 1) // 2)
+    if part is not posterior:
+        reading = _Reading(part, mixture, 2)
     return value, reading.pair_errors()
 
 

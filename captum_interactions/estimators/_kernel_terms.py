@@ -10,6 +10,7 @@ a pool of candidates follow a change of one term by a rank-one update.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import comb, log
 
@@ -41,6 +42,8 @@ _SMALLEST_VARIANCE = 1e-10
 # Terms have to lower the squared error of held-out pairs to this share, on at least so
 # many pairs.
 _WORTHWHILE, _FEWEST_HELD = 0.9, 12
+# A round that leaves this share of v'K⁻¹v is the last: games of terms halve it.
+_SLOW = 0.95
 # A member leaves below this share of what a newcomer needs.
 _STAYS = 0.5
 # Relative change of τ below which a member is left alone.
@@ -113,6 +116,7 @@ def with_terms(
     even: Tensor,  # (h,)
     odd: Tensor,  # (h,)
     generator: torch.Generator | None = None,
+    worthwhile: Callable[[KernelPrior], bool] = lambda prior: True,
 ) -> KernelPrior:
     """Add the terms that one game asks for.
 
@@ -122,6 +126,7 @@ def with_terms(
         even: Half sums of the values of each pair, standardised, ``(h,)``.
         odd: Half differences, ``(h,)``.
         generator: Source of randomness of the fits.
+        worthwhile: Whether to go on from terms that were found under the first fit.
 
     Returns:
         The prior with its terms, ρ fitted again; the same prior if there are none.
@@ -144,7 +149,7 @@ def with_terms(
         found = halves[0].members().joined(halves[1].members())
         grew = len(found) > len(prior.terms)
         prior = replace(prior, terms=found)
-        if not grew or refit == _REFITS:
+        if not grew or refit == _REFITS or not (refit or worthwhile(prior)):
             break
         _, groups = found.is_even().unique(return_inverse=True)
         prior = fit_priors(
@@ -177,27 +182,41 @@ def improved(
         The better prior, and its R² of values that it was not given.
     """
     held = measured[: len(measured) // 5]
-    rest = torch.ones(len(signs), dtype=torch.bool, device=signs.device)
-    rest[held] = False
     if len(held) < _FEWEST_HELD:
         return prior, score
-    kept = signs[rest], even[rest], odd[rest]
-    trial = with_terms(prior, *kept, generator)
-    if not len(trial.terms):
+    trial, lost = _tried(prior, (signs, even, odd), held, generator)
+    if lost[1] > _WORTHWHILE * lost[0]:
         return prior, score
     total = (even[held] - even.mean()).square().sum() + odd[held].square().sum()
-    lost = []
-    for candidate in (prior, trial):
+    # Not chosen again by all pairs: what was measured is what is used.
+    return trial, 1 - lost[1] / total
+
+
+def _tried(
+    prior: KernelPrior,
+    values: tuple[Tensor, ...],
+    held: Tensor,
+    generator: torch.Generator | None,
+) -> tuple[KernelPrior, tuple[float, float]]:
+    """Terms chosen without some pairs; squared error there without and with them."""
+    signs, even, odd = values
+    rest = torch.ones(len(signs), dtype=torch.bool, device=signs.device)
+    rest[held] = False
+    kept = signs[rest], even[rest], odd[rest]
+
+    def lost(candidate: KernelPrior) -> float:
         posterior = solve(candidate, *kept, held[:0])
         both = torch.cat([signs[held], -signs[held]])
         here, there = read_values(posterior, both, errors=False)[0].chunk(2)
         miss_even = (here + there) / 2 - even[held]
         miss_odd = (here - there) / 2 - odd[held]
-        lost.append(float(miss_even.square().sum() + miss_odd.square().sum()))
-    if lost[1] > _WORTHWHILE * lost[0]:
-        return prior, score
-    # Not chosen again by all pairs: what was measured is what is used.
-    return trial, 1 - lost[1] / total
+        return float(miss_even.square().sum() + miss_odd.square().sum())
+
+    before = lost(prior)
+    trial = with_terms(prior, *kept, generator, lambda p: lost(p) < before)
+    if not len(trial.terms):
+        return prior, (1.0, 1.0)
+    return trial, (before, lost(trial))
 
 
 def _halves(
@@ -217,12 +236,12 @@ def _halves(
 
 
 def _round(halves: tuple[_Half, _Half], prior: KernelPrior, candidates: int) -> bool:
-    """Screen, then change terms one at a time; whether anything changed."""
+    """Screen, then change terms one at a time; whether it was worth another round."""
     for half in halves:
         half.prune()
     states = [half.state() for half in halves]
-    weights = states[0][3], states[1][3]
-    fits = [states[0][2], states[1][2]]
+    weights, fits = (states[0][3], states[1][3]), [states[0][2], states[1][2]]
+    before = sum(fits)
     members = halves[0].pool.joined(halves[1].pool)
     offered = screen(halves[0].signs, weights, members, prior.relevance[0], candidates)
     changed = 0
@@ -230,7 +249,7 @@ def _round(halves: tuple[_Half, _Half], prior: KernelPrior, candidates: int) -> 
         half.add(offered[parity])
         gram, pull, fits[parity], _ = half.state()
         changed += _descend(half.pool, gram, pull, fits, parity, len(half.white))
-    return changed > 0
+    return changed > 0 and sum(fits) < _SLOW * before
 
 
 def _descend(

@@ -563,3 +563,17 @@ def test_nearly_additive_games_stay_finite(seed, weight):
     pairs = found.pair_index("SII").value[0]
     product = weight * float(x[0] * x[1])
     assert pairs[0, 1].item() == pytest.approx(product, rel=0.05, abs=1e-4)
+
+
+def test_errors_of_many_pairs_are_those_of_fewer_coalitions(monkeypatch):
+    """Never below the errors that all coalitions give, and near them."""
+    found = estimate(planted, 12, 300)
+    error = found.pair_index("SII").std_error
+    module = "captum_interactions.estimators._kernel_posterior."
+    monkeypatch.setattr(module + "_MOST_SOLVED", 66 * 120**2)
+    monkeypatch.setattr(module + "_FEWEST_SOLVED", 1)
+    thinned = found.pair_index("SII").std_error
+    off = ~torch.eye(12, dtype=torch.bool)
+    ratio = thinned[off] / error[off]
+    assert ratio.min() > 1 - 1e-6
+    assert 1.01 < ratio.max() < 10
