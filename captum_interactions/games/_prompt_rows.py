@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from captum_interactions._captum import progress_bar
 from captum_interactions._checks import bad_type, bad_value
 from captum_interactions.functional.coalitions import all_masks
 from captum_interactions.games._model_traits import is_encoder_decoder
+from captum_interactions.games._prefix_tree import player_order
+from captum_interactions.games._prompt_blocks import PromptBlocks, check_finite
 from captum_interactions.games._prompt_cost import PromptCost, row_tokens, tree_tokens
 from captum_interactions.games._prompt_evaluation import Evaluation
+from captum_interactions.games.evaluation import current_evaluation
 from captum_interactions.players import PromptPlayers
 
 __all__ = ["PromptRows", "check_beginning"]
@@ -29,6 +32,8 @@ class PromptRows:
         players: The prompt.
         responses: Token ids of each response.
         evaluation: How rows are evaluated.
+        model: The model, or a provider.
+        settings: What else decides the last bits of values.
     """
 
     def __init__(
@@ -36,10 +41,14 @@ class PromptRows:
         players: PromptPlayers,
         responses: Sequence[Sequence[int]],
         evaluation: Evaluation,
+        model: Any,
+        settings: Sequence[object],
     ) -> None:
         self._players = players
         self._responses = responses
         self._evaluation = evaluation
+        self._model = model
+        self._settings = settings
         self._known: dict[bytes, Tensor] = {}
         self._rows: dict[bytes, bytes] = {}
 
@@ -62,13 +71,32 @@ class PromptRows:
             if key not in self._known:
                 todo.setdefault(key, rows[packed])
         if todo:
+            self._evaluate(todo, show_progress)
+        self._rows.update(new)
+        return torch.stack([self._known[self._rows[_packed(m)]] for m in masks])
+
+    def _evaluate(self, todo: dict[bytes, Tensor], show_progress: bool) -> None:
+        """Evaluate rows that are not known, each given with one of its coalitions."""
+        settings = current_evaluation()
+        if settings is None or not isinstance(self._model, nn.Module):
             missing = torch.stack(list(todo.values()))
             with progress_bar(show_progress, "PromptGame", len(missing)) as bar:
                 values = self._evaluation.log_probs(missing, bar.update)
-            _check_finite(values, missing)
+            check_finite(values, missing)
             self._known.update(zip(todo, values, strict=True))
-        self._rows.update(new)
-        return torch.stack([self._known[self._rows[_packed(m)]] for m in masks])
+            return
+        order = player_order(self._players.pieces)
+        keys = sorted(todo, key=lambda key: todo[key][order].tolist(), reverse=True)
+        source = PromptBlocks(
+            self._model,
+            self._evaluation,
+            torch.stack([todo[key] for key in keys]),
+            keys,
+            self._responses,
+            self._settings,
+            show_progress,
+        )
+        self._known.update(zip(keys, settings.run(source).T, strict=True))
 
     def cost(self, masks: Tensor | None) -> PromptCost:
         """Say what an evaluation of some coalitions (None: all) costs."""
@@ -134,17 +162,6 @@ def check_beginning(model: Any, players: PromptPlayers) -> None:
             "a prompt all of whose tokens belong to players",
             "the empty coalition predicts from nothing; give a header or a footer, "
             "or put the beginning-of-text token in front by bos=True",
-        )
-
-
-def _check_finite(values: Tensor, masks: Tensor) -> None:
-    bad = (~torch.isfinite(values)).any(1).nonzero()[:, 0]
-    if len(bad):
-        members = tuple(masks[bad[0]].nonzero()[:, 0].tolist())
-        raise ValueError(
-            f"the model must return finite log-probabilities, got NaN or infinity "
-            f"on {len(bad)} of {len(values)} coalitions, first on the one that "
-            f"keeps players {members}; evaluate in float32, or check the model"
         )
 
 

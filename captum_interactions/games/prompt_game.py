@@ -143,7 +143,10 @@ class PromptGame(Game):
             model, players, self.responses.ids, path, cache_bytes, width
         )
         self.show_progress = show_progress
-        self._rows = PromptRows(players, self.responses.ids, self._evaluation)
+        settings = (path, cache_bytes, width)
+        self._rows = PromptRows(
+            players, self.responses.ids, self._evaluation, model, settings
+        )
 
     def __repr__(self) -> str:
         return (
