@@ -58,7 +58,7 @@ def read_pairs_of(
         return value, None
     part = thinned(posterior, n * (n - 1) // 2)
     if part is not posterior:
-        reading = _Reading(part, mixture, 2)
+        reading = FunctionalReading(part, mixture, 2)
     return value, reading.pair_errors()
 
 
