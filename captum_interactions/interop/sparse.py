@@ -55,8 +55,8 @@ def sparse_and_interactions(
         additional_forward_args: Further arguments of the forward function.
         feature_mask: Which input elements form a player.
         n_samples: Most coalitions the estimator may evaluate.
-        approximator: ``"SPEX"`` (needs ``shapiq[sparse]``) or ``"ProxySPEX"`` (needs
-            lightgbm).
+        approximator: ``"SPEX"`` (needs the extra ``sparse``) or ``"ProxySPEX"`` (as
+            well).
         n_held_out: Random coalitions evaluated on top, to judge the result.
         perturbations_per_eval: Coalitions per forward pass; ``None`` finds it.
         show_progress: Show a progress bar.
@@ -137,8 +137,7 @@ def _estimator(
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
                 f"approximator {name!r} needs the module {module!r}, which is not "
-                "installed; try `pip install 'shapiq[sparse]'`, and `lightgbm` for "
-                "ProxySPEX"
+                "installed; try `pip install 'captum-interactions[sparse]'`"
             ) from error
     import shapiq
 
