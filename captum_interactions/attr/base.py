@@ -12,6 +12,7 @@ from torch import Tensor
 
 from captum_interactions._captum import PerturbationAttribution, log_usage
 from captum_interactions._checks import check_positive_int
+from captum_interactions.attr._budget_notice import Stopwatch
 from captum_interactions.estimators import (
     MAX_TABLE_PLAYERS,
     Estimate,
@@ -196,12 +197,14 @@ def run(plan: Plan[T], game: Game, budget: int) -> tuple[T, int]:
         What the plan returns, and how many distinct coalitions each example took; a
         game that is read twice counts its own evaluations on.
     """
-    asked = Evaluations(lambda masks: with_batch(game(masks)))
+    watch = Stopwatch(game)
+    asked = Evaluations(lambda masks: with_batch(watch(masks)))
     shown, game.show_progress = game.show_progress, False
     try:
         result = evaluate(plan, asked, budget, show_progress=shown, name=game.name)
     finally:
         game.show_progress = shown
+    watch.compare(budget, asked.n_evaluations)
     return result, asked.n_evaluations
 
 
