@@ -93,7 +93,8 @@ class Forward:
         if not isinstance(output, Tensor):
             raise TypeError(
                 "`forward_func` must return a tensor or a number, got "
-                f"{type(output).__name__}; wrap it to return the output to explain"
+                f"{type(output).__name__}; wrap it to return the output to explain, a "
+                "model of Hugging Face with games.hf(model)"
             )
         if output.is_complex():
             raise TypeError(

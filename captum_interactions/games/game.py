@@ -18,6 +18,7 @@ from captum_interactions._checks import (
 )
 from captum_interactions.games._batched import BatchedGame
 from captum_interactions.games._forward import Forward
+from captum_interactions.games._ragged import ragged_table
 from captum_interactions.games.arguments import (
     check_target,
     format_inputs,
@@ -232,6 +233,9 @@ class ModelGame(BatchedGame):
     def table(self) -> Tensor:
         """Evaluate all 2**n coalitions.
 
+        In a batch whose examples have different players each is evaluated over those
+        that change its input, not over the players of all.
+
         Returns:
             v(S), ``(batch, *outputs, 2**n)``, or ``(1, 2**n)`` for a scalar per batch;
             float64 where the device has it.
@@ -241,6 +245,8 @@ class ModelGame(BatchedGame):
                 finite.
         """
         check_enumerable(self.n_players)
+        if self.batch_size > 1 and (found := ragged_table(self)) is not None:
+            return found
         return self._evaluate(CodeRows(self._masked, reuse=not self._gradients))
 
     def _check_masks(self, masks: Tensor) -> None:
