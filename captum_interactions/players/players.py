@@ -246,7 +246,8 @@ def _check_masks(
                 name,
                 f"broadcastable to its input's shape {tuple(tensor.shape)}",
                 f"shape {tuple(mask.shape)}",
-                "use the input's shape, with 1 where elements share their ids",
+                "use the input's shape, with 1 where elements share their ids and for "
+                "the batch axis, which Captum's NoiseTunnel needs",
             )
 
 

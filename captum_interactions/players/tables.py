@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -110,7 +111,10 @@ class TablePlayers:
         """
 
         def forward_func(rows: Tensor) -> Tensor:
-            return torch.as_tensor(predict(self.frame(rows)), device=rows.device)
+            values = predict(self.frame(rows))
+            if not isinstance(values, Tensor):  # copied: pandas lends it read-only
+                values = torch.tensor(numpy.asarray(values))
+            return values.to(rows.device)
 
         return forward_func
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from hypothesis import given
@@ -116,3 +118,18 @@ def test_tables_that_do_not_fit():
         table_players(frame[:0])
     with pytest.raises(TypeError, match="`rows` must be a DataFrame"):
         table_players([[1.0]])
+
+
+def test_what_pandas_lends_read_only_is_taken_without_a_warning():
+    frame = pandas.DataFrame({"age": [60.0, 30.0]})
+    players = table_players(frame)
+
+    def predict(data):
+        lent = data["age"].to_numpy(copy=True)
+        lent.setflags(write=False)
+        return lent
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        values = players.forward(predict)(players.inputs)
+    assert values.tolist() == [60.0, 30.0]
