@@ -6,12 +6,14 @@ import io
 
 import torch
 
+from captum_interactions.visualization._style import MUTED, SERIES
 from slides.networks import ORDERS, VALUES, disentanglement
 from slides.report import row
 from slides.robustness import KINDS, orders_of, utility
 
-BLUE, ORANGE, GRAY = "#0072B2", "#D55E00", "#777777"
-COLORS = dict(zip(KINDS, (BLUE, ORANGE), strict=True))
+# Curves have no sign: blue and vermilion are left to what adds and takes away.
+_, FIRST, SECOND, *_ = SERIES
+COLORS = dict(zip(KINDS, (FIRST, SECOND), strict=True))
 
 
 def draw(part, curves, folder):
@@ -79,7 +81,7 @@ def orders(runs, folder, value="log-odds"):
             for found in runs
         ]
         band(right, ratios, COLORS[kind], kind)
-    left.axhline(0, color=GRAY, linewidth=0.6)
+    left.axhline(0, color=MUTED, linewidth=0.6)
     finish(left, "mean I of order m (log-odds)")
     finish(middle, "attacking utility by order,\nsame logit drop")
     finish(right, "disentanglement D of order m")
@@ -89,17 +91,17 @@ def orders(runs, folder, value="log-odds"):
 def concepts(curves, folder):
     """Coarse and fine textures; outliers against normal samples."""
     drawn, (left, middle, right) = figure(3)
-    named = zip(curves["textures"].items(), (BLUE, ORANGE), strict=True)
+    named = zip(curves["textures"].items(), (FIRST, SECOND), strict=True)
     for (name, runs), color in named:
         band(left, [run[0] for run in runs], color, name)
     finish(left, "textures: strength F of order m")
     for ax, key, color, title in (
-        (middle, "average", BLUE, "outliers − normal: mean I"),
-        (right, "positive", ORANGE, "outliers − normal: P (positive mass)"),
+        (middle, "average", FIRST, "outliers − normal: mean I"),
+        (right, "positive", SECOND, "outliers − normal: P (positive mass)"),
     ):
         band(ax, curves["outliers"][key], color, key)
-        ax.axhline(0, color=GRAY, linewidth=0.6)
-        ax.axvline(9.6, color=GRAY, linewidth=0.6, linestyle=":")
+        ax.axhline(0, color=MUTED, linewidth=0.6)
+        ax.axvline(9.6, color=MUTED, linewidth=0.6, linestyle=":")
         finish(ax, title, legend=False)
     save(drawn, folder / "decks_concepts.png")
 
@@ -108,11 +110,11 @@ def transfer(runs, folder):
     """Interaction and transfer: over images of PGD, and over attacks."""
     drawn, (left, right) = figure(2)
     found = []
-    for run, color in zip(runs, (BLUE, ORANGE, GRAY), strict=False):
+    for run, color in zip(runs, (FIRST, SECOND, MUTED), strict=False):
         strength, gaps = run["PGD"][0], run["margins"].double()
         left.scatter(1e3 * strength, gaps, s=9, color=color, linewidths=0)
         found.append(torch.corrcoef(torch.stack([strength, gaps]))[0, 1])
-    left.axhline(0, color=GRAY, linewidth=0.6)
+    left.axhline(0, color=MUTED, linewidth=0.6)
     left.set_ylabel("margin on another network", fontsize=8)
     finish(
         left,
@@ -126,7 +128,7 @@ def transfer(runs, folder):
         x = 1e3 * sum(run[name][0].mean().item() for run in runs) / len(runs)
         rates = [list(run[name][2].values())[1:] for run in runs]
         y = sum(sum(rate) / len(rate) for rate in rates) / len(runs)
-        right.scatter(x, y, s=18, color=ORANGE)
+        right.scatter(x, y, s=18, color=SECOND)
         # Neighbors write their names on different sides.
         side = -1 if name in ("DI", "TI", "MI") else 1
         right.annotate(
