@@ -86,6 +86,20 @@ def pictures(size=224, folder=None):
     return tuple(n for n, _ in found), torch.stack([_read(b, size) for _, b in found])
 
 
+def photographs(size=224):
+    """Return names and pictures of scikit-image's and scikit-learn's photographs."""
+    from skimage import data
+    from sklearn.datasets import load_sample_images
+
+    found = {
+        name: getattr(data, name)()
+        for name in ("astronaut", "chelsea", "coffee", "rocket")
+    }
+    found["motorcycle"] = data.stereo_motorcycle()[0]
+    found |= dict(zip(("china", "flower"), load_sample_images().images, strict=True))
+    return tuple(found), torch.stack([cropped(own, size) for own in found.values()])
+
+
 def _read(data, size):
     from PIL import Image
 
