@@ -33,6 +33,10 @@ FACTS = [
     "A letter from Paris lies on the table. ",
     "The bread on the shelf is three days old. ",
     "Rain is falling on the roof of the barn. ",
+    "The lamp in the hall is broken again. ",
+    "Peter plays the piano in the evening. ",
+    "The old clock shows the wrong time. ",
+    "Two letters lie under the door mat. ",
 ]
 HEADER = "Some facts of a house: "
 QUESTION = "Question: Where is the key? Answer: The key is in the"
@@ -171,6 +175,42 @@ def bounded(quick):
     ]
 
 
+def bounded_on(model, tokenizer, quick):
+    """The real model: 14 facts, of which the first seven stay, in at most 256 MB.
+
+    All 2**14 coalitions would take half an hour a side; those that have the first seven
+    facts are one corner of the same tree, of full depth.
+    """
+    n, held = (5, 2) if quick else (14, 7)
+    players = PromptPlayers.from_segments(tokenizer, FACTS[:n], HEADER, QUESTION)
+    free = all_masks(n - held)
+    masks = torch.cat([torch.ones(len(free), held, dtype=torch.bool), free], 1)
+    found = {}
+    for name, width in (("bounded", None), ("unbounded", 1 << n)):
+        game = PromptGame(model, tokenizer, players, RESPONSE, path="tree", width=width)
+        taken, values = seconds(lambda game=game: game(masks))
+        found[name] = taken, values, game._evaluation.store_bytes / 2**20
+    gap = float((found["bounded"][1] - found["unbounded"][1]).abs().max())
+    what = f"{len(free)} coalitions of {n} facts"
+    return [
+        report.Row(
+            what,
+            "all beginnings side by side",
+            found["bounded"][0],
+            found["unbounded"][0],
+            "s",
+            difference=gap,
+        ),
+        report.Row(
+            "their keys and values",
+            "all beginnings side by side",
+            found["bounded"][2],
+            found["unbounded"][2],
+            "MiB",
+        ),
+    ]
+
+
 def rows(quick=False):
     """All rows."""
     out = bounded(quick)
@@ -184,7 +224,7 @@ def rows(quick=False):
         out += found
         if n == 8:
             out += captums(model, tokenizer, ours, table)
-    return out
+    return [*out, *bounded_on(model, tokenizer, quick)]
 
 
 if __name__ == "__main__":
