@@ -21,6 +21,7 @@ from captum_interactions.attr.base import (
     run,
     with_batch,
 )
+from captum_interactions.estimators import MAX_TABLE_PLAYERS
 from captum_interactions.estimators.agglomeration import (
     Criterion,
     Tolerance,
@@ -28,6 +29,7 @@ from captum_interactions.estimators.agglomeration import (
 )
 from captum_interactions.estimators.forest import (
     Forest,
+    estimated_forest_plan,
     exact_forest,
     forest_plan,
 )
@@ -108,7 +110,10 @@ class InteractionTree(AbstractInteractionAttribution):
                 they are worth), ``"b_between"`` or ``"psi_inter"``, see
                 :class:`~captum_interactions.functional.MergeFigures`.
             n_samples: Budget of coalitions evaluated per example. ``None``, or a
-                budget that holds all 2**n, is exact; required beyond 14 players.
+                budget that holds all 2**n, is exact; required beyond 14 players. Up to
+                20 players the other values are estimated, as for
+                :class:`~captum_interactions.ShapleyInteraction`; beyond, contexts of
+                every merge are sampled, which takes thousands.
             perturbations_per_eval: Coalitions per forward pass; ``None`` finds it.
             show_progress: Show a progress bar.
             generator: Source of randomness of sampling. ``None`` starts one from
@@ -172,7 +177,8 @@ class InteractionTree(AbstractInteractionAttribution):
             return _collected(game, criterion, forest, table.shape[-1])
         assert n_samples is not None
         source = own_generator(generator)
-        plan = forest_plan(
+        few = game.n_players <= MAX_TABLE_PLAYERS
+        plan = (estimated_forest_plan if few else forest_plan)(
             graphs, n_samples, criterion, lambda: _tolerance(game), source
         )
         forest, n_evaluations = run(plan, game, n_samples)

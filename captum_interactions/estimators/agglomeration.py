@@ -117,7 +117,8 @@ def agglomerate(
         Codes of coalitions, ``(terms, contexts)``.
 
     Returns:
-        The tree; the generator is sent v of the codes, in their shape.
+        The tree; the generator is sent v of the codes, in their shape, or a posterior's
+        mean and draws of it, with an axis of them in front.
 
     Raises:
         ValueError: If there are fewer than two players, the criterion is unknown, or
@@ -189,13 +190,14 @@ def _grow(
             plan = merge_plan(codes, _candidates(codes, tree.groups))
             chosen, weights = contexts.draw(plan)
             values = yield plan.coalitions(chosen)
-            low, high = min(low, float(values.min())), max(high, float(values.max()))
+            known = values[0] if values.dim() == 3 else values
+            low, high = min(low, float(known.min())), max(high, float(known.max()))
             expected = _expectations(values, weights)
             figures = plan.read(expected, close.floor(low, high))
             if leaves is None:
-                leaves = _summary(plan.values(expected), weights)
+                leaves = _summary(plan.values(expected))
             for pair in _best(figures, criterion, close.tie):
-                merge = _merge(plan, figures, pair, weights)
+                merge = _merge(plan, figures, pair)
                 new = tree.after(merge, high - low)
                 old = grown.get(frozenset(new.groups))
                 if old is None or new.modelled > old.modelled + close.tie:
@@ -224,23 +226,33 @@ def _candidates(codes: list[int], near: dict[int, int]) -> list[tuple[int, int]]
 
 
 def _expectations(
-    values: Tensor,  # (terms, C)
+    values: Tensor,  # (terms, C), or with draws of a posterior (1 + D, terms, C)
     weights: Tensor | None,
 ) -> Tensor:
-    """Expectations over contexts in row 0; below it, with each context left out."""
+    """Expectations over contexts in row 0; below it what makes up their variance.
+
+    Squares of the differences from row 0 add up: with each sampled context left out,
+    and with each draw of the values, taken as far as its share of their variance.
+    """
+    known = values[0] if values.dim() == 3 else values
     if weights is not None:
-        return (values @ weights.to(values)).unsqueeze(0)
-    many = values.shape[-1]
-    total = values.sum(-1, keepdim=True)
-    return torch.cat([total / many, (total - values) / (many - 1)], dim=-1).mT
+        rows = [(known @ weights.to(values)).unsqueeze(0)]
+    else:
+        many = known.shape[-1]
+        total = known.sum(-1, keepdim=True)
+        rows = [torch.cat([total / many, (total - known) / (many - 1)], dim=-1).mT]
+    if values.dim() == 3 and len(values) > 1:
+        drawn = values[1:]
+        mean = drawn.mean(-1) if weights is None else drawn @ weights.to(values)
+        rows.append(rows[0][:1] + (mean - rows[0][:1]) / len(drawn) ** 0.5)
+    return torch.cat(rows)
 
 
 def _summary(
-    rows: Tensor,  # (1 + C, *shape), or (1, *shape)
-    weights: Tensor | None,
+    rows: Tensor,  # (1 + variations, *shape), or (1, *shape)
 ) -> tuple[Tensor, Tensor | None]:
-    """The estimate, and its standard error by the jackknife over contexts."""
-    if weights is not None:
+    """The estimate, and its standard error by the jackknife."""
+    if len(rows) == 1:
         return rows[0], None
     spread = rows[1:] - rows[1:].mean(0)
     many = len(rows) - 1
@@ -254,12 +266,10 @@ def _best(figures: MergeFigures, criterion: Criterion, tie: float) -> list[int]:
     return best if score.max() > 0 else best[:1]
 
 
-def _merge(
-    plan: MergePlan, figures: MergeFigures, best: int, weights: Tensor | None
-) -> Merge:
+def _merge(plan: MergePlan, figures: MergeFigures, best: int) -> Merge:
     a, b = plan.pairs[best]
     rows = torch.stack([getattr(figures, name)[:, best] for name in FIGURES], dim=-1)
-    estimate, error = _summary(rows, weights)
+    estimate, error = _summary(rows)
     return Merge(
         left=plan.constituents[a],
         right=plan.constituents[b],

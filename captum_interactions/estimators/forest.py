@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions.estimators._kernel_estimation import kernel_plan
+from captum_interactions.estimators._kernel_table import completed_table
 from captum_interactions.estimators.agglomeration import (
     Agglomeration,
     Criterion,
@@ -19,6 +21,7 @@ from captum_interactions.estimators.agglomeration import (
 from captum_interactions.estimators.driver import Plan
 from captum_interactions.estimators.tree_contexts import (
     ExactContexts,
+    KnownContexts,
     SampledContexts,
     shapley_subsets,
 )
@@ -27,11 +30,17 @@ from captum_interactions.functional import codes_to_masks
 
 __all__ = [
     "Forest",
+    "estimated_forest_plan",
     "exact_forest",
     "forest_plan",
     "grow_from_tables",
     "run_together",
 ]
+
+
+# Contexts where predictions cost nothing: all of 10 constituents; more add little to
+# what the posterior leaves open.
+_KNOWN_CONTEXTS = 1024
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ def run_together(
 
 def grow_from_tables(
     growths: Sequence[Growth],
-    tables: Sequence[Tensor],  # each (2**n,)
+    tables: Sequence[Tensor],  # each (2**n,), or a mean and draws (1 + D, 2**n)
 ) -> list[Agglomeration]:
     """Run many trees whose values are all known.
 
@@ -95,7 +104,7 @@ def grow_from_tables(
     asked = next(together)
     while True:
         values = [
-            table[:0] if codes is None else table[codes]
+            table[:0] if codes is None else table[..., codes]
             for table, codes in zip(tables, asked, strict=True)
         ]
         try:
@@ -120,6 +129,35 @@ def exact_forest(
     ]
     trees = grow_from_tables(growths, list(rows))
     return Forest(trees, table[..., 0], table[..., -1])
+
+
+def estimated_forest_plan(
+    graphs: Graphs,
+    budget: int,
+    criterion: Criterion,
+    close: Callable[[], Tolerance],
+    generator: torch.Generator,
+) -> Plan[Forest]:
+    """Grow every tree from the posterior of all values of at most 20 players.
+
+    The coalitions of a budget serve all levels of all trees; standard errors take the
+    uncertainty of the posterior and of sampled contexts together.
+
+    Arguments are those of :func:`forest_plan`.
+    """
+    n = graphs.n_players
+    found = yield from kernel_plan(n, budget, generator=generator)
+    whole = completed_table(found, generator)
+    assert whole.errors is not None
+    tables = torch.cat([whole.table[None], whole.table + whole.errors])
+    rows = tables.reshape(len(tables), -1, 1 << n).cpu()
+    joins = shapley_subsets(_KNOWN_CONTEXTS, n, generator)
+    trees = []
+    for row in range(rows.shape[1]):
+        graph = graphs.graph(row, found.lead)
+        growth = agglomerate(*graph, KnownContexts(joins), criterion, close(), beam=8)
+        trees += grow_from_tables([growth], [rows[:, row]])
+    return Forest(trees, found.v_empty, found.v_full)
 
 
 def forest_plan(

@@ -10,7 +10,13 @@ from torch import Tensor
 from captum_interactions.functional import coalition_members
 from captum_interactions.functional.merge_plan import MergePlan, shapley_contexts
 
-__all__ = ["Contexts", "ExactContexts", "SampledContexts", "shapley_subsets"]
+__all__ = [
+    "Contexts",
+    "ExactContexts",
+    "KnownContexts",
+    "SampledContexts",
+    "shapley_subsets",
+]
 
 
 def shapley_subsets(many: int, n: int, generator: torch.Generator | None) -> Tensor:
@@ -45,6 +51,25 @@ class ExactContexts:
     def draw(self, plan: MergePlan) -> tuple[Tensor, Tensor | None]:
         """Return all 2^p contexts of p constituents."""
         return shapley_contexts(len(plan.constituents))
+
+
+class KnownContexts:
+    """Contexts where every value is known: all of few constituents, else many.
+
+    Args:
+        joins: Contexts over all players, ``(K, n)`` bool, from
+            :func:`shapley_subsets`.
+    """
+
+    def __init__(self, joins: Tensor) -> None:
+        self._joins = joins
+
+    def draw(self, plan: MergePlan) -> tuple[Tensor, Tensor | None]:
+        """Return no more contexts than there were given."""
+        if 1 << len(plan.constituents) <= len(self._joins):
+            return shapley_contexts(len(plan.constituents))
+        first = [coalition_members(code)[0] for code in plan.constituents]
+        return self._joins[:, first], None
 
 
 class SampledContexts:
