@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions.estimators import KernelEstimate
 from captum_interactions.functional import (
     disentanglement_ratios,
     null_strength,
@@ -64,10 +65,13 @@ class OrderStrength(_InteractionMetric):
     The bottleneck papers call the same curve J^(m). Two things bend it that have
     nothing to do with the model: a game without structure already gives the U shape of
     :meth:`null_curve`, and sampling noise adds to every |I|, which ``debiased=True``
-    takes out (of the root mean square instead of the mean absolute value).
+    takes out (of the root mean square instead of the mean absolute value). A posterior
+    mean (``n_samples`` with values that all pairs share) is shrunk toward 0 instead, at
+    each order by another factor; there ``debiased=True`` adds the posterior's spread.
 
     Args:
-        debiased: Use √max(0, mean I² − mean squared standard error) for the strength.
+        debiased: Use √max(0, mean I² − mean squared standard error) for the strength,
+            with a plus for a posterior: what I² is expected to be.
 
     References:
         Deng et al. (ICLR 2022), Eq. 4; Cheng et al. (2021).
@@ -97,10 +101,13 @@ class OrderStrength(_InteractionMetric):
             if errors is None
             else result.pair_values(errors) ** 2
         )
+        is_posterior = isinstance(result.estimate, KernelEstimate)
         return {
             "absolute": summed(values.abs()),
             "square": summed(values**2),
             "variance": summed(variance),
+            # E I² of a posterior is the square of its mean and its variance.
+            "excess": summed(-variance if is_posterior else variance),
         }
 
     def _ratio(self, sums: dict[str, Tensor]) -> Tensor:
@@ -109,7 +116,7 @@ class OrderStrength(_InteractionMetric):
     def _strength(self, sums: dict[str, Tensor]) -> Tensor:
         if self.debiased:
             return debiased_strength(
-                sums["square"] / self.count, sums["variance"] / self.count
+                sums["square"] / self.count, sums["excess"] / self.count
             )
         return sums["absolute"] / self.count
 

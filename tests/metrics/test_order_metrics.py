@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from captum_interactions import MultiOrderInteraction, metrics
 from captum_interactions import functional as F
+from captum_interactions.games import TableGame
 from tests.contracts.attribution import Mlp, double
 from tests.contracts.metric import MetricContract
 
@@ -175,3 +176,27 @@ class TestMergeOfDifferentSettings:
 def _table(row):
     masks = F.all_masks(5)
     return Mlp(5)(torch.where(masks, row, 0.0))[:, 1].detach()
+
+
+def test_strength_of_a_posterior_counts_its_spread():
+    """A posterior mean is shrunk, at each order differently; its spread makes up."""
+    plain, debiased, exact = (
+        metrics.OrderStrength(debiased=on) for on in (False, True, True)
+    )
+    short = []
+    for seed in range(6):
+        generator = torch.Generator().manual_seed(seed)
+        inner = torch.randn(10, 12, generator=generator).double()
+        outer = torch.randn(12, generator=generator).double()
+        game = TableGame(torch.tanh(F.all_masks(10).double() @ inner) @ outer)
+        found = MultiOrderInteraction.read(game, n_samples=100, generator=generator)
+        plain.update(found)
+        debiased.update(found)
+        exact.update(MultiOrderInteraction.read(game))
+        short.append(found.pair_values().square().mean(-1)[0])
+    truth = exact.strength()
+    shrunk = torch.stack(short).mean(0).sqrt()
+    assert bool((debiased.strength() >= shrunk).all())
+    gap = (debiased.strength() - truth).abs().mean()
+    assert gap < (shrunk - truth).abs().mean()
+    assert_close(plain.noise() > 0, torch.ones(9, dtype=torch.bool))
