@@ -3,9 +3,11 @@
     python benchmarks/run.py            # minutes; writes docs/benchmark_results.md
     python benchmarks/run.py --quick    # small sizes, writes nothing
     python benchmarks/run.py --only readings trees --output here.md
+    python benchmarks/run.py --only prompts --update    # these parts of the page anew
 
 The written page holds versions, device, threads, seeds and date; beside it a JSON file
-holds the same figures in full. Without ``--output`` only a full run is written.
+holds the same figures in full, and a CSV file one line for each part of each run.
+Without ``--output`` or ``--update`` only a full run is written.
 """
 
 from __future__ import annotations
@@ -20,9 +22,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+import history
 import report
 import torch
 
+# Versions that a part names if it was measured on its own.
+NAMED = ("torch", "captum", "shapiq")
+OVER_TIME = (
+    "How many times less ours was than the other, as a geometric mean over the rows of "
+    "a part that have both (`benchmark_history.csv`, one line for each part of each "
+    "run). Machines and their load differ between runs, and so do rows: look for a "
+    "fall by half, not for a tenth."
+)
 PAGE = Path(__file__).parent.parent / "docs" / "benchmark_results.md"
 
 
@@ -84,6 +95,17 @@ PARTS = {
 
 # On demand only, by ``--only``: minutes, and weights in a package of their own.
 ON_DEMAND = {
+    "and_or_speed": Part(
+        "AND-OR split against the solver before",
+        "CPU time to a proven gap of 1e-4 of the present solver and of the ADMM that "
+        "it replaced, in turns on every game: networks trained for this table, and "
+        "planted games.",
+    ),
+    "scaling": Part(
+        "Ranks, stores and data sets",
+        "Wall time of ranks, on a model that waits and on a network; CPU time of what "
+        "a store and a streamed data set add to their passes.",
+    ),
     "prompts": Part(
         "Prompts of a language model",
         "SmolLM2-135M-Instruct in float32, short facts and a question, a response of "
@@ -106,8 +128,8 @@ def measure(names, quick):
     return parts
 
 
-def page(record, parts):
-    """Return the written page."""
+def page(record, parts, past=None):
+    """Return the written page; ``past`` is the file of the history, for its table."""
     versions = ", ".join(f"{k} {v}" for k, v in record["versions"].items())
     load = ", ".join(f"{value:.1f}" for value in record["load"])
     lines = [
@@ -120,13 +142,50 @@ def page(record, parts):
     for name, part in parts.items():
         about = ALL[name]
         lines += ["", f"## {about.title}", "", about.text, ""]
+        if "measured" in part:
+            lines += [part["measured"], ""]
         lines.append(report.markdown(part["rows"], about.inverse))
+    if past is not None:
+        lines += ["", "## Over time", "", OVER_TIME, "", history.markdown(past)]
     return "\n".join(lines) + "\n"
 
 
-def write(output, record, parts):
+def read(page_):
+    """Return the record and the parts that were written beside a page."""
+    record = json.loads(page_.with_suffix(".json").read_text(encoding="utf-8"))
+    parts = record.pop("parts")
+    for part in parts.values():
+        for row in part["rows"]:
+            row["seconds"] = row["seconds"] and tuple(row["seconds"])
+        part["rows"] = [report.Row(**row) for row in part["rows"]]
+    return record, parts
+
+
+def renew(record, parts, whole):
+    """Put what was measured into the page of the documentation, and into the history.
+
+    Args:
+        record: About this run.
+        parts: What it measured.
+        whole: Whether the page becomes that of this run; otherwise it stays that of the
+            last whole run, and the parts say when they were measured.
+    """
+    past = PAGE.with_name("benchmark_history.csv")
+    history.append(past, record, parts)
+    if PAGE.with_suffix(".json").exists():
+        last, old = read(PAGE)
+        if not whole:
+            versions = ", ".join(f"{k} {record['versions'][k]}" for k in NAMED)
+            said = f"Measured on {record['date']} by `{record['command']}`: {versions}."
+            parts = {name: {**part, "measured": said} for name, part in parts.items()}
+            record = last
+        parts = {name: {**old, **parts}[name] for name in ALL if name in old | parts}
+    write(PAGE, record, parts, past)
+
+
+def write(output, record, parts, past=None):
     """Write the page, and the figures beside it as JSON."""
-    output.write_text(page(record, parts), encoding="utf-8")
+    output.write_text(page(record, parts, past), encoding="utf-8")
     figures = {
         name: {**part, "rows": [asdict(row) for row in part["rows"]]}
         for name, part in parts.items()
@@ -141,10 +200,14 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small sizes")
     parser.add_argument("--only", nargs="+", choices=list(ALL), default=list(PARTS))
+    parser.add_argument(
+        "--update", action="store_true", help="write these parts into the page"
+    )
     parser.add_argument("--output", type=Path, help="page to write, ending in .md")
     options = parser.parse_args(arguments)
     whole = not options.quick and options.only == list(PARTS)
-    output = options.output or (PAGE if whole else None)
+    if options.quick and options.update:
+        parser.error("--update writes the page, which holds no quick runs")
     torch.set_num_threads(1)
     start, load = time.perf_counter(), os.getloadavg()[0]
     command = "python benchmarks/run.py" + " --quick" * options.quick
@@ -161,8 +224,10 @@ def main(arguments=None):
     parts = measure(options.only, options.quick)
     record["seconds"] = time.perf_counter() - start
     record["load"] = [load, os.getloadavg()[0]]
-    if output:
-        write(output, record, parts)
+    if options.output:
+        write(options.output, record, parts)
+    elif whole or options.update:
+        renew(record, parts, whole)
 
 
 if __name__ == "__main__":

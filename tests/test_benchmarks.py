@@ -81,9 +81,47 @@ def test_the_cells_of_a_row(benchmark):
 
 def test_the_page_in_the_docs_is_of_a_whole_run(benchmark):
     run = benchmark("run")
-    record = json.loads(run.PAGE.with_suffix(".json").read_text(encoding="utf-8"))
-    assert list(record["parts"]) == list(run.PARTS)
-    written = run.PAGE.read_text(encoding="utf-8")
-    assert written.startswith("Written by `python benchmarks/run.py` on")
-    for part in record["parts"].values():
-        assert all(row["what"] in written for row in part["rows"])
+    record, parts = run.read(run.PAGE)
+    assert list(parts)[: len(run.PARTS)] == list(run.PARTS)
+    assert set(parts) <= set(run.ALL)
+    assert record["command"] == "python benchmarks/run.py"
+    past = run.PAGE.with_name("benchmark_history.csv")
+    assert run.PAGE.read_text(encoding="utf-8") == run.page(record, parts, past)
+
+
+def test_parts_are_renewed_and_remembered(benchmark, monkeypatch, tmp_path):
+    run, report = benchmark("run"), benchmark("report")
+    monkeypatch.setattr(run, "PAGE", tmp_path / "page.md")
+    found = {"ours": 2.0}
+
+    def measure(names, quick):
+        row = report.Row("sum", "loop", found["ours"], 8.0, "ms", seconds=(1.0, 2.0))
+        nothing = report.Row("sum", "x", 2.0, None, "ms", note="not installed")
+        return {name: {"rows": [row, nothing], "seconds": 0.0} for name in names}
+
+    monkeypatch.setattr(run, "measure", measure)
+    run.main([])
+    found["ours"] = 1.0
+    run.main(["--only", "trees", "scaling", "--update"])
+    record, parts = run.read(run.PAGE)
+    assert record["command"] == "python benchmarks/run.py"
+    assert list(parts) == [*run.PARTS, "scaling"]
+    assert {name for name, part in parts.items() if "measured" in part} == {
+        "trees",
+        "scaling",
+    }
+    assert parts["trees"]["rows"][0].ours == 1.0
+    assert parts["readings"]["rows"][0].ours == 2.0
+    run.main([])  # what only a wish measures stays, with its date
+    assert list(run.read(run.PAGE)[1]) == [*run.PARTS, "scaling"]
+    past = tmp_path / "benchmark_history.csv"
+    lines = past.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1 + 2 * len(run.PARTS) + 2
+    assert [line.split(",")[3:] for line in lines if ",trees," in line] == [
+        ["trees", "1", "4"],
+        ["trees", "1", "8"],
+        ["trees", "1", "8"],
+    ]
+    assert benchmark("history").markdown(past).count("\n") == 2  # one day
+    with pytest.raises(SystemExit):
+        run.main(["--quick", "--update"])
