@@ -34,6 +34,7 @@ from captum_interactions.games.batching import (
     ProbedBatch,
     is_out_of_memory,
     keep_freed_memory,
+    seconds_since,
 )
 from captum_interactions.games.evaluation import current_evaluation
 from captum_interactions.games.masking import MaskedInputs
@@ -153,7 +154,8 @@ class BatchedGame(Game):
         position = 0
         while position < source.total:
             stop = position + source.step(position, batch.size)
-            start, before = time.perf_counter(), self._forward.n_calls
+            start = time.perf_counter(), time.thread_time()
+            before = self._forward.n_calls
             try:
                 output = self._pass(source, position, stop, one_by_one)
             except Exception as error:
@@ -166,7 +168,7 @@ class BatchedGame(Game):
             if not batch.settled:
                 if output.is_cuda:  # queued kernels finish, or a timing means nothing
                     torch.cuda.synchronize(output.device)
-                batch.record(stop - position, time.perf_counter() - start)
+                batch.record(stop - position, seconds_since(*start))
             position = stop
             left = -(-(source.total - position) // batch.size)
             left *= self._masked.n_baselines if one_by_one else 1

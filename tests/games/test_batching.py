@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from captum_interactions.games import batching
 from captum_interactions.games.batching import ProbedBatch
 
 
@@ -21,3 +22,17 @@ def test_any_timings_lead_through_all_coalitions(total, rows, seed):
         assert 1 <= batch.size <= 1024
         batch.record(step, timings.random())
         done += step
+
+
+def test_a_pass_is_timed_by_its_own_work_and_by_the_clock_where_it_waits(monkeypatch):
+    now = {"wall": 0.0, "own": 0.0}
+    monkeypatch.setattr(batching.time, "perf_counter", lambda: now["wall"])
+    monkeypatch.setattr(batching.time, "thread_time", lambda: now["own"])
+    for threads, wall, own, expected in [
+        (1, 5.0, 1.0, 1.0),  # four other programs
+        (1, 5.0, 0.01, 5.0),  # a service that answers
+        (2, 5.0, 1.0, 5.0),  # the other thread's work is not in it
+    ]:
+        monkeypatch.setattr(batching.torch, "get_num_threads", lambda t=threads: t)
+        now.update(wall=wall, own=own)
+        assert batching.seconds_since(0.0, 0.0) == expected
