@@ -41,26 +41,6 @@ x, y, epochs = images, labels, 1
 """
 
 
-_TABLE = """
-import torch
-torch.manual_seed(0)
-model = torch.nn.Sequential(
-    torch.nn.Linear(5, 8), torch.nn.GELU(), torch.nn.Linear(8, 2)
-)
-x, y, mask = torch.randn(2, 5), torch.tensor([0, 1]), torch.arange(5)[None]
-"""
-_TOKENS = """
-import torch
-torch.manual_seed(0)
-model = torch.nn.Sequential(
-    torch.nn.Embedding(9, 4),
-    torch.nn.Flatten(),
-    torch.nn.Tanh(),
-    torch.nn.Linear(20, 2),
-)
-ids, pad_id = torch.tensor([[3, 1, 4, 5, 2]]), 0
-words = ["it", "is", "not", "so", "bad"]
-"""
 # The page goes from images to embeddings; one model takes both.
 _BASELINES = (
     _images(2, 5, 2, 2)
@@ -89,13 +69,7 @@ from tests.language_models import tokenizer as make_tokenizer
 model, tokenizer = language_model("gpt2"), make_tokenizer()
 """
 GIVEN = {
-    "explanation/and_or.md": _TABLE,
-    "explanation/comparison.md": _images(4, 4, 2, 2),
     "explanation/learned_baselines.md": _BASELINES,
-    "explanation/losses_and_attacks.md": _images(4, 4, 2, 2),
-    # Tenths of n − 2 are orders.
-    "explanation/multi_order.md": _images(3, 4, 3, 4),
-    "explanation/trees.md": _TOKENS,
     "howto/prompts.md": _PROMPTS,
 }
 # Fragments, each about the result of its own section, which docs/pictures.py draws; and
