@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from captum_interactions._captum import format_output
 from captum_interactions._checks import bad_type
-from captum_interactions._random import device_of
+from captum_interactions._random import device_of, own_generator
 from captum_interactions.baselines._box import BoundedBaselines, read_starts
 from captum_interactions.baselines._descent import Descent
 from captum_interactions.baselines._fit_checks import (
@@ -171,7 +171,7 @@ def learn_baselines(
         batch_size: Examples per step. A DataLoader has its own.
         perturbations_per_eval: Coalitions per forward pass; 1 for a function that
             returns one scalar per batch.
-        generator: Source of randomness.
+        generator: Source of randomness; ``None`` makes one from the global seed.
         show_progress: Show a bar that counts steps.
 
     Returns:
@@ -224,13 +224,10 @@ def learn_baselines(
     examples = open_examples(
         inputs, target, outside_inference(additional_forward_args), feature_mask
     )
+    # A generator of our own: the global one belongs to other threads, too.
+    generator = own_generator(generator)
     descent = Descent(settings, per_example, generator, show_progress)
-    devices = list(range(torch.cuda.device_count()))
-    with (
-        torch.inference_mode(False),
-        torch.random.fork_rng(devices),
-        torch.enable_grad(),
-    ):
+    with torch.inference_mode(False), torch.enable_grad():
         warn_if_training(forward_func)
         games = ExampleGames(examples, forward_func, perturbations_per_eval)
         with parameters_frozen(forward_func):

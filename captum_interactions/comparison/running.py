@@ -207,7 +207,12 @@ def _flat(found: Any) -> Iterator[Tensor]:
 
 @contextmanager
 def undisturbed(inputs: tuple[Tensor, ...]) -> Iterator[None]:
-    """Random numbers start where they are now, and are put back there."""
+    """Random numbers start where they are now, and are put back there.
+
+    The only place where the global state is put back whatever happens: Captum's methods
+    draw from it and take no generator, and a row must not depend on the rows before it.
+    A thread that draws meanwhile may see the same numbers twice.
+    """
     devices = sorted({x.get_device() for x in inputs if x.is_cuda})
     with torch.random.fork_rng(devices=devices):
         yield

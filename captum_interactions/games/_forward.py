@@ -15,6 +15,7 @@ from captum_interactions._captum import (
     expand_target,
     format_additional_forward_args,
 )
+from captum_interactions._checks import bad_value
 from captum_interactions.games.arguments import select_output
 
 __all__ = ["Forward"]
@@ -23,6 +24,8 @@ __all__ = ["Forward"]
 # (0.1 ms); larger ones are lent as they are, and a model that writes into them is found
 # by its control rows.
 _COPIED_BYTES = 1 << 20
+# Two passes that agree in so many numbers are looked at again.
+_COMPARED = 64
 # A tensor that nobody else keeps: in the tuple of rows, in the loop, in the question.
 _OWN_REFERENCES = 3
 
@@ -67,6 +70,7 @@ class Forward:
         self._batch_size = batch_size
         self._takes_inputs = _takes_inputs(forward_func, n_inputs + len(self.args))
         self._retired: list[Tensor] = []
+        self._seen: dict[tuple[int, ...], Tensor] | None = {}  # answers by address
         self._tiled: tuple[int, Any, tuple[Any, ...]] = (1, target, self.args)
         self.n_calls = 0
         self.dtype: torch.dtype | None = None
@@ -75,11 +79,44 @@ class Forward:
     def __call__(self, rows: tuple[Tensor, ...], repeats: int) -> Tensor:
         """One forward pass on the batch tiled ``repeats`` times.
 
+        The first time that rows lie where other ones were, it is seen whether the
+        function answers by address, as a memory with ``data_ptr()`` for a key does.
+
         Raises:
             TypeError: If the function returns neither a tensor nor a number, or complex
                 numbers.
-            ValueError: If the target does not exist.
+            ValueError: If the target does not exist, or the function answers by the
+                address of its input.
         """
+        seen = self._seen
+        if seen is None or torch.is_grad_enabled():
+            return self._once(rows, repeats)
+        place = _place(rows)
+        before = seen.get(place)
+        if before is None:
+            output = self._once(rows, repeats)
+            seen[place] = _some(output)
+            return output
+        self._seen = None
+        # Made before the pass, which may write into its rows, where none were before.
+        copies = [rows]
+        while _place(copies[-1]) in seen:
+            copies.append(tuple(row.clone() for row in rows))
+        output = self._once(rows, repeats)
+        answer = _some(output)
+        if torch.equal(answer, before) and not torch.equal(
+            _some(self._once(copies[-1], repeats)), answer
+        ):
+            bad_value(
+                "forward_func",
+                "a function of what its input holds",
+                "one that gives new contents of an address the answer to the old ones, "
+                "as a memory with `data_ptr()` for a key does",
+                "let it compare contents, or remember nothing",
+            )
+        return output
+
+    def _once(self, rows: tuple[Tensor, ...], repeats: int) -> Tensor:
         if self._tiled[0] != repeats:
             args = tuple(self._repeated(argument, repeats) for argument in self.args)
             self._tiled = repeats, expand_target(self.target, repeats), args
@@ -120,6 +157,7 @@ class Forward:
         chosen.target = self._rows(target, index)
         chosen._batch_size = len(index)
         chosen._tiled = 1, chosen.target, chosen.args
+        chosen._seen = {}
         chosen.n_calls = 0
         return chosen
 
@@ -166,6 +204,14 @@ class Forward:
 
     def _is_tiled(self, argument: Tensor) -> bool:
         return all(argument is not own for own in self.args)
+
+
+def _place(rows: tuple[Tensor, ...]) -> tuple[int, ...]:
+    return len(rows[0]), *(row.data_ptr() for row in rows)
+
+
+def _some(output: Tensor) -> Tensor:
+    return output.detach().reshape(-1)[:_COMPARED].clone()
 
 
 def _takes_inputs(forward_func: Callable[..., Any], n_arguments: int) -> bool:

@@ -13,7 +13,7 @@ from captum_interactions.games._blocks import BlockSource
 from captum_interactions.games._digest import Fingerprints, digest
 from captum_interactions.games._surroundings import surroundings
 from captum_interactions.games._values import check_finite, coalition_values
-from captum_interactions.games.batching import fixed_size
+from captum_interactions.games.batching import fixed_size, is_out_of_memory
 from captum_interactions.games.rows import CodeRows, MaskRows
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class ModelBlocks(BlockSource):
         self.name = game.name
         self.show_progress = game.show_progress
         self._one_by_one: bool | None = None
+        self._most = source.total  # in one pass; less once memory ran out
         self.device = game._masked.inputs[0].device
 
     def evaluate(self, start: int, stop: int) -> Tensor:
@@ -50,7 +51,13 @@ class ModelBlocks(BlockSource):
             size = self._size()
             while start < stop:
                 step = min(rows.step(start, size), stop - start)
-                output = game._pass(rows, start, start + step, size == 1)
+                try:
+                    output = game._pass(rows, start, start + step, size == 1)
+                except Exception as error:
+                    if not is_out_of_memory(error) or size == 1:
+                        raise
+                    self._most = size = size // 2
+                    continue
                 block = coalition_values(output, step, game._masked.n_baselines)
                 # Copied, as a forward function may return the same memory every time.
                 values.append(block.to(accumulation_dtype(block.device), copy=True))
@@ -94,10 +101,9 @@ class ModelBlocks(BlockSource):
         game = self._game
         if self._one_by_one or game._one_by_one:
             return 1
-        if game._per_eval is not None:
-            return game._per_eval
-        return fixed_size(
+        chosen = game._per_eval or fixed_size(
             game._masked.rows_per_coalition,
             game._masked.bytes_per_coalition,
             on_cpu=self.device.type == "cpu",
         )
+        return min(chosen, self._most)

@@ -329,8 +329,9 @@ def test_damaged_files_are_mended(tmp_path_factory, flips, cut):
         found = again.table()
         assert torch.equal(bits(found), bits(right))
     if cut is None:
-        # Two control coalitions come before the blocks that are done again.
-        assert again.n_forwards <= len(flips) + 2 or again.n_forwards == 18
+        # Two control coalitions come before the blocks that are done again, and one,
+        # equal to another at the same address, may be asked twice.
+        assert again.n_forwards <= len(flips) + 3 or again.n_forwards in (18, 19)
     with evaluation(store=folder, block=32):
         mended = game(plain)
         assert torch.equal(bits(mended.table()), bits(right))

@@ -375,7 +375,7 @@ def test_nan_is_reported_in_the_block_where_it_occurs(gradients):
     )
     with pytest.raises(ValueError, match=r"first .* players \(6, 8\)"):
         game.table()
-    assert sum(passes) < 450  # of 1,024, controls included
+    assert sum(passes) <= 450  # of 1,024: six blocks, two controls, one asked again
 
 
 @pytest.mark.parametrize("target", [5, (0, 0, 0), [7, 0], torch.tensor([0, 9])])

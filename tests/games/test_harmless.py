@@ -136,6 +136,40 @@ def test_what_a_forward_does_with_its_input(kind, per_eval):
             assert_close(product(seen), values, rtol=0, atol=0)
 
 
+class RemembersAddresses:
+    """Answers by where its input lies: fresh tensors may lie where old ones did."""
+
+    def __init__(self):
+        self.answers = {}
+
+    def __call__(self, x):
+        return self.answers.setdefault((x.data_ptr(), len(x)), product(x))
+
+
+@pytest.mark.parametrize("per_eval", [None, 1, 8, 32])
+@pytest.mark.parametrize("n", [3, 7, 10])
+def test_a_memory_of_addresses_is_right_or_refused(n, per_eval):
+    x = double(1, n) + 1.5
+    game = ModelGame(RemembersAddresses(), x, perturbations_per_eval=per_eval)
+    try:
+        table = game.table()
+    except ValueError as error:
+        assert "`forward_func` must be a function of what its input" in str(error)  # noqa: PT017
+    else:
+        assert_close(table, brute_force(product, x), rtol=0, atol=1e-9)
+
+
+def test_a_constant_function_remembers_no_addresses():
+    calls = []
+
+    def f(x):
+        calls.append(len(x))
+        return torch.zeros(len(x))
+
+    assert not ModelGame(f, double(1, 9), perturbations_per_eval=16).table().any()
+    assert len(calls) <= 2 + 32 + 1  # controls, blocks, one question
+
+
 def test_arguments_that_a_forward_writes_into():
     x, scale, shift = double(2, N), double(2, N, seed=1), double(N, seed=2)
 
@@ -513,6 +547,24 @@ def test_memory_runs_out_in_any_words(error, per_eval):
         table = game.table()
     assert_close(table, brute_force(product, x))
     assert len(caught) == (per_eval is not None)
+
+
+def test_memory_runs_out_beside_a_store(tmp_path):
+    from captum_interactions.games import evaluation
+
+    most = []
+
+    def f(x):
+        if len(x) > 10:
+            raise MemoryError
+        most.append(len(x))
+        return product(x)
+
+    x = double(1, N)
+    with evaluation(store=tmp_path):
+        table = ModelGame(f, x).table()
+    assert_close(table, brute_force(product, x))
+    assert max(most) == 8
 
 
 def test_outputs_count_in_the_memory_bound():
