@@ -87,7 +87,10 @@ class LocalModel:
             if name in names
         }
         self.pads = "attention_mask" in self._takes
-        self.caches = self._cache_name is not None and "use_cache" in self._takes
+        # A state (Mamba's) holds a whole beginning, not one slot a token.
+        stateful = getattr(model, "_is_stateful", False)
+        cached = self._cache_name is not None and "use_cache" in self._takes
+        self.caches = cached and not stateful
         self._inner = (
             body_of(model, {str(self._cache_name), *self._takes})
             if self.caches

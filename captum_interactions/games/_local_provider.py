@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions.games._model_traits import check_positions
 from captum_interactions.games._remote import (
     Provider,
     Request,
@@ -72,10 +73,14 @@ class LocalProvider(Provider):
         """Score responses to contexts; see :meth:`Provider.log_probs`.
 
         Raises:
-            ValueError: If an id is outside the model's vocabulary.
+            ValueError: If an id is outside the model's vocabulary, or a request has
+                more tokens than the model has learned positions.
         """
         check_requests(requests)
         self._check_vocabulary(requests)
+        lengths = ((len(c) + len(r), len(c), len(r)) for c, r in requests)
+        _, context, response = max(lengths, default=(0, 0, 0))
+        check_positions(self.model, context, response, "requests")
         answers: list[list[float]] = [[] for _ in requests]
         with torch.no_grad():
             for indices in _batches(requests):

@@ -8,16 +8,20 @@ from typing import Any
 import torch
 from torch import nn
 
+from captum_interactions._checks import bad_value
+
 __all__ = [
     "PASS_ON",
     "ROWS_ON",
     "TOKENS_ON",
     "body_of",
+    "check_positions",
     "device_of",
     "dtype_of",
     "first_name",
     "has_window",
     "is_encoder_decoder",
+    "learned_positions",
 ]
 
 # Forward passes of 300 new tokens use a CPU fully (3.1 ms a token of a 135M model at
@@ -68,3 +72,51 @@ def has_window(config: Any) -> bool:
         return any("sliding" in kind or "chunk" in kind for kind in kinds)
     uses = getattr(text, "use_sliding_window", True)
     return uses and getattr(text, "sliding_window", None) is not None
+
+
+def learned_positions(model: Any) -> int | None:
+    """How many positions have a learned vector; None where any length is computed.
+
+    Configurations don't tell: a Llama's ``max_position_embeddings`` binds nobody.
+    """
+    modules = model.named_modules() if isinstance(model, nn.Module) else ()
+    counts = []
+    for path, module in modules:
+        name = path.rpartition(".")[2]
+        if not isinstance(module, nn.Embedding) or hasattr(module, "make_weight"):
+            continue  # FSMT's table grows
+        if "position" in name or name == "wpe":
+            # OPT and BART skip two vectors, RoBERTa those up to its padding token's.
+            skipped = 0 if module.padding_idx is None else module.padding_idx + 1
+            skipped = getattr(module, "offset", skipped)
+            counts.append(module.num_embeddings - skipped)
+    return min(counts, default=None)
+
+
+def check_positions(model: Any, prompt: int, response: int, argument: str) -> None:
+    """Refuse what is longer than the model has positions.
+
+    Args:
+        model: The model.
+        prompt: Tokens of the longest prompt.
+        response: Tokens of the longest response.
+        argument: What is too long.
+
+    Raises:
+        ValueError: If it is too long.
+    """
+    allowed = learned_positions(model)
+    two_parts = is_encoder_decoder(model)
+    # The last token of a response is never shown.
+    needed = max(prompt, response) if two_parts else prompt + max(response - 1, 0)
+    if allowed is None or needed <= allowed:
+        return
+    parts = f"{needed} tokens"
+    if response:
+        parts += f" ({prompt} of the prompt, {response} of the response)"
+    bad_value(
+        argument,
+        f"within the {allowed} positions that the model has learned",
+        parts,
+        "shorten it, or take a model of more positions",
+    )

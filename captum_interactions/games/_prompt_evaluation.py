@@ -105,7 +105,7 @@ class _Local:
         self.dtype = self._model.dtype
         self.store_bytes = 0
         if path == "tree" and not self._model.caches:
-            _bad_tree("takes no cache")
+            _bad_tree("keeps no keys and values of single tokens")
         # Whether beginnings may be shared and rows padded; None until that is shown.
         can_share = players.render is None and self._model.caches
         unknown = None if can_share else False

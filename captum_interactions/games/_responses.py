@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
-from captum_interactions.games._model_traits import is_encoder_decoder
+from captum_interactions.games._model_traits import (
+    check_positions,
+    is_encoder_decoder,
+)
 from captum_interactions.players import PromptPlayers
 
 __all__ = ["Reading", "Responses", "encoded_target", "make_responses"]
@@ -177,6 +180,9 @@ def make_responses(
     else:
         ids = [encoded_target(tokenizer, t) for t in targets]
         _check_vocabulary(model, [prompt.row([True] * len(prompt)), *ids])
+        longest = _longest(model, prompt)
+        check_positions(model, longest, 0, "players")
+        check_positions(model, longest, max(map(len, ids)), "target")
         _warn_of_moved_border(model, tokenizer, prompt, targets)
     return Responses(
         ids=tuple(ids),
@@ -194,6 +200,17 @@ def _decoded(tokenizer: Any, ids: Sequence[int]) -> str:
     if tokenizer is None:
         return " ".join(map(str, ids))
     return str(tokenizer.decode(list(ids)))
+
+
+def _longest(model: Any, prompt: PromptPlayers) -> int:
+    """Tokens of the longest row that coalitions can make."""
+    if prompt.render is not None:
+        return len(prompt.row([True] * len(prompt)))
+    ending = len(prompt.ending) if is_encoder_decoder(model) else 0
+    return ending + sum(
+        len(p.ids) if p.owner is None else max(len(p.ids), len(p.absent))
+        for p in prompt.pieces
+    )
 
 
 def _check_vocabulary(model: Any, rows: Sequence[Sequence[int]]) -> None:
@@ -223,6 +240,9 @@ def _answer(
         )
     row = prompt.row([True] * len(prompt))
     _check_vocabulary(model, [row])
+    longest = _longest(model, prompt)
+    check_positions(model, longest, 0, "players")
+    check_positions(model, longest, max_new_tokens, "max_new_tokens")
     two_parts = is_encoder_decoder(model)
     if two_parts:
         row += prompt.ending

@@ -73,9 +73,10 @@ class PromptGame(Game):
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If the response has no token, there is no fixed token before it, or
-            an argument is out of range; always before the first forward pass. Later, if
-            a value is not finite.
+        ValueError: If the response has no token, there is no fixed token before it,
+            prompt and response have more tokens than the model has learned positions,
+            or an argument is out of range; always before the first forward pass.
+            Later, if a value is not finite.
 
     Example:
         >>> class Bigram(torch.nn.Module):  # likes what follows its last token

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from captum_interactions._checks import bad_type, bad_value, check_enumerable
 from captum_interactions.functional.coalitions import all_masks
-from captum_interactions.games._model_traits import dtype_of
+from captum_interactions.games._model_traits import check_positions, dtype_of
 from captum_interactions.games._text_rows import (
     Absence,
     TextRow,
@@ -57,8 +57,9 @@ class TextGame(Game):
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If the kind of absence is unknown, or the tokenizer has no such
-            token; always before the first forward pass.
+        ValueError: If the kind of absence is unknown, the tokenizer has no such
+            token, or the text is longer than the model has positions; always before
+            the first forward pass.
 
     Example:
         >>> class Counts(torch.nn.Module):  # how many tokens 7 and 8 it sees
@@ -95,6 +96,9 @@ class TextGame(Game):
             bad_type("target", "a class, or None for all", target, "pass its index")
         if absence != "drop" and players.render is not None:
             bad_value("absence", "'drop' here", repr(absence), "rows are texts")
+        ending = () if players.render is not None else players.ending
+        longest = len(players.row([True] * len(players)) + ending)
+        check_positions(model, longest, 0, "players")
         self.model = model
         self.text = players
         self.players = Players(

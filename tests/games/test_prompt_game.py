@@ -414,7 +414,7 @@ def test_bad_input_costs_nothing():
             game(ids)
     with pytest.raises(TypeError, match="`tokenizer` must be the model's tokenizer"):
         PromptGame(model, None, players, " a")
-    for other in (Provider(), language_model("t5")):
+    for other in (Provider(), language_model("t5"), language_model("mamba")):
         with pytest.raises(ValueError, match="`path` must be 'auto' or 'batches'"):
             game(" a", model=other, path="tree")
     with pytest.raises(ValueError, match="two responses to contrast"):
@@ -445,6 +445,42 @@ def test_bad_input_costs_nothing():
     many = PromptPlayers.from_text(tok, "red " * 30, header="x")
     with pytest.raises(ValueError, match="30 players"):
         game(" a", players=many).table()
+
+
+@pytest.mark.parametrize(
+    ("name", "longest"),
+    [("gpt2", 256), ("opt", 256), ("bart", 256), ("llama", None), ("bloom", None)],
+)
+def test_prompts_longer_than_learned_positions_are_refused(name, longest):
+    """One token more is refused by name, before a pass; the most allowed runs."""
+    model, response = language_model(name), [5, 6, 7]
+    two_parts = name == "bart"
+    most = 256 if two_parts else 254  # the response's last token is never shown
+
+    def game(tokens, **options):
+        players = PromptPlayers.from_ids([[4], [9] * (tokens - 1)], [None, 0])
+        return PromptGame(model, tokenizer(), players, response, path="rows", **options)
+
+    fits = game(most)
+    assert fits.table().isfinite().all()
+    assert fits.n_forwards == 2
+    if longest is None:
+        assert game(300).table().isfinite().all()
+        return
+    asked = []
+    hook = model.register_forward_pre_hook(lambda *args: asked.append(1))
+    blamed = "players" if two_parts else "target"
+    message = f"`{blamed}` must be within the 256 positions .* got 257 tokens"
+    with pytest.raises(ValueError, match=message):
+        game(most + 1)
+    with pytest.raises(ValueError, match=r"`players` .* 256 positions"):
+        game(300)
+    if not two_parts:
+        response = None
+        with pytest.raises(ValueError, match="`max_new_tokens` must be within the 256"):
+            game(250, max_new_tokens=8)
+    hook.remove()
+    assert not asked
 
 
 @pytest.mark.filterwarnings("ignore:this model returns other values")

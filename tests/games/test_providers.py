@@ -350,6 +350,16 @@ def test_a_model_without_logits(output):
         LocalProvider(lambda ids: output).log_probs([([1, 2], [3, 4])])
 
 
+def test_requests_longer_than_learned_positions_are_refused():
+    from tests.language_models import language_model
+
+    provider = LocalProvider(language_model("gpt2"))
+    assert len(provider.log_probs([([5] * 254, [1, 2, 3])])[0]) == 3
+    with pytest.raises(ValueError, match="`requests` must be within the 256 positions"):
+        provider.log_probs([([5], [1]), ([5] * 255, [1, 2, 3])])
+    assert provider.n_forwards == 1
+
+
 def test_a_model_that_returns_nan():
     model = LocalProvider(lambda ids: torch.full((*ids.shape, 10), torch.nan))
     with pytest.raises(ValueError, match="finite"):

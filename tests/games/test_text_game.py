@@ -162,6 +162,8 @@ def test_bad_input(capsys):
     game = TextGame(model, players, 7, show_progress=True)
     with pytest.raises(ValueError, match="a class below 3"):
         game.table()
+    with pytest.raises(ValueError, match="`players` must be within the 256 positions"):
+        TextGame(model, sentence("box " * 300), target=1)
     with pytest.raises(TypeError, match="boolean"):
         game(torch.ones(1, 5))
     with pytest.raises(ValueError, match=r"shape \(C, 5\)"):
