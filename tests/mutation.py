@@ -248,7 +248,8 @@ def tests_in(tree: Path, wanted: list[str], *plugins: object) -> int:
     sys.path.insert(0, str(tree))
     os.environ["PYTHONPATH"] = str(tree)
     options = ["-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider",
-               "-W", "ignore::pytest.PytestAssertRewriteWarning"]  # fmt: skip
+               "-W", "ignore::pytest.PytestAssertRewriteWarning",
+               "-W", "ignore::ResourceWarning"]  # fmt: skip
     return pytest.main([*options, *wanted], plugins=list(plugins))
 
 

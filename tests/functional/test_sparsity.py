@@ -19,6 +19,15 @@ from captum_interactions.functional import (
 )
 from captum_interactions.functional.sparsity import signed_order_strength
 
+
+def test_shares_of_many_games_are_those_of_each():
+    x = torch.tensor([[6.0, 2.0, -2.0], [0.0, 1.0, 3.0]])
+    chosen = torch.tensor([[True, False, False], [True, True, False]])
+    for share in (explained_ratio, net_explained_ratio):
+        each = [share(row, mask) for row, mask in zip(x, chosen, strict=True)]
+        assert torch.equal(share(x, chosen), torch.stack(each))
+
+
 effects = st.lists(st.integers(-9, 9), min_size=1, max_size=20)
 
 

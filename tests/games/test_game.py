@@ -203,6 +203,7 @@ def test_table_game():
     assert game.n_players == 3
     assert torch.equal(game(all_masks(3)), table)
     assert torch.equal(game.table(), table)
+    assert game.n_evaluations == 16
 
 
 def test_additional_arguments_are_tiled_with_the_batch():
@@ -384,6 +385,8 @@ def test_targets_that_do_not_exist(target):
         ValueError, match="`target` must select from an output of shape"
     ):
         AndInteraction(Mlp()).attribute(double(2, 4), target=target)
+    with pytest.raises(ValueError, match=r"output of shape \(8, 2\)"):
+        ModelGame(Mlp(), double(8, 4), target=5).table()  # fewer outputs than rows
 
 
 def test_bad_masks_of_coalitions():

@@ -174,6 +174,12 @@ def test_what_is_wrong_is_refused_and_never_used(server, kind):
     assert server.stats()["requests"] == 4
 
 
+def test_an_answer_that_never_comes_is_named(server):
+    server.faults("drip", first=1)
+    with pytest.raises(ConnectionError, match=r"no whole answer in 0.3 s"):
+        server.provider(retries=0, timeout=0.3).log_probs(ROWS[:1])
+
+
 def test_a_server_that_stays_busy(server):
     provider = server.provider(retries=1, in_flight=1)
     provider.log_probs(ROWS[:5])
@@ -434,7 +440,8 @@ def test_rows_that_text_would_change_are_refused_before_the_bill(server):
 def test_captums_provider_fails_and_lies(server):
     from captum.attr import RemoteLLMProvider
 
-    answers = [Exception("Connection error."), [-1.0, -2.0], [-1.0], [float("nan")]]
+    down = Exception("Connection error.")  # twice: a request is made three times
+    answers = [down, down, [-1.0, -2.0], [-1.0], [float("nan")]]
 
     class Moody(RemoteLLMProvider):
         def generate(self, prompt, **options):

@@ -60,6 +60,16 @@ def test_every_kind_of_absence(name, kind):
     assert game.n_evaluations == 32
 
 
+def test_one_coalition_and_masks_of_more_examples():
+    game = TextGame(classifier("bert"), sentence(), 1)
+    mask = torch.tensor([[True, False, True, True, False]])
+    whole = game.table()[:, 0b01101 : 0b01101 + 1]
+    assert_close(game(mask), whole, rtol=0, atol=5e-5)
+    assert_close(game(mask[None]), whole, rtol=0, atol=5e-5)
+    with pytest.raises(ValueError, match=r"`masks` must be of shape \(C, 5\)"):
+        game(mask.expand(2, 1, 5))
+
+
 def test_kinds_are_different_games():
     tables = [
         TextGame(classifier("bert"), sentence(), 1, absence=k).table() for k in KINDS
