@@ -64,6 +64,11 @@ class LLMInteraction(Attribution):
         self.tokenizer = tokenizer
         self.attr_target = attr_target
 
+    def __repr__(self) -> str:
+        method, model = self.attr_method, self.attr_method.forward_func
+        wrapped = f"{type(method).__name__}({type(model).__name__})"
+        return f"LLMInteraction({wrapped}, {self.attr_target!r})"
+
     def attribute(
         self,
         inp: Any,

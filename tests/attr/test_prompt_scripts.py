@@ -60,6 +60,10 @@ def test_a_script_has_at_most_twelve_lines(script, players, capsys):
     found = {"model": language_model("gpt2"), "tokenizer": tokenizer()}
     exec(script, found)
     assert capsys.readouterr().out.strip()
+    if "explain" in found:
+        method = type(found["explain"].attr_method).__name__
+        said = f"LLMInteraction({method}(GPT2LMHeadModel), 'log_prob')"
+        assert repr(found["explain"]) == said
     game = found["result"]
     evaluated = game.game if hasattr(game, "game") else found["game"]
     assert evaluated.n_evaluations == 2**players
