@@ -51,8 +51,8 @@ _SILENT = 1e8
 _MOST_VALUES = 1 << 22
 
 
-def _logit(x: Tensor | float) -> Tensor:
-    share = torch.as_tensor(x) / LARGEST_RELEVANCE
+def _logit(x: Tensor) -> Tensor:
+    share = x / LARGEST_RELEVANCE
     return torch.log(share / (1 - share))
 
 
@@ -62,7 +62,7 @@ def _pack(prior: KernelPrior) -> Tensor:
 
 
 def _start(rows: int, n: int, like: Tensor) -> Tensor:
-    relevance = float(_logit(min(_START_RELEVANCE, _START_SUM / n)))
+    relevance = float(_logit(like.new_tensor(min(_START_RELEVANCE, _START_SUM / n))))
     variances = [_START_SLOPE, _START_SIZE, _START_NUGGET]
     return like.new_tensor([relevance] * n + variances).expand(rows, -1)
 
