@@ -129,10 +129,8 @@ def coalition_sizes(n: int, device: torch.device | str | None = None) -> Tensor:
         [0, 1, 1, 2, 1, 2, 2, 3]
     """
     _check_listable(n)
-    sizes = torch.zeros(1, dtype=torch.int64, device=device)
-    for _ in range(n):  # the upper half has one player more than the lower half
-        sizes = torch.cat([sizes, sizes + 1])
-    return sizes
+    high, low = (all_masks(k, device).sum(-1) for k in (n - n // 2, n // 2))
+    return (high.unsqueeze(-1) + low).flatten()
 
 
 def codes_of_sizes(

@@ -82,7 +82,11 @@ class ValueBlocks:
     def _check(self) -> None:
         """Refuse what came since the last time, if it is not finite."""
         # The sum of finite doubles is finite, for all that a network returns.
-        if not math.isfinite(sum(part.sum() for part in self._new)):
+        total = 0.0
+        if self._new:
+            sums = [part.sum() for part in self._new]
+            total = (sums[0] if len(sums) == 1 else torch.stack(sums).sum()).item()
+        if not math.isfinite(total):
             start = self._filled - sum(part.shape[-1] for part in self._new)
             check_finite(torch.cat(self._new, -1), lambda i: self._members(start + i))
         self._new.clear()
