@@ -115,12 +115,14 @@ class BatchedGame(Game):
 
     def _in_blocks(self, settings: Any, source: MaskRows | CodeRows) -> Tensor:
         """Evaluate a source of rows in blocks that are stored or shared."""
-        blocks = ModelBlocks(self, source)
+        blocks, known = ModelBlocks(self, source), self._proof
         try:
             values: Tensor = settings.run(blocks)
         except UnbatchableError as why:
             self._give_up_batching(why)
             values = settings.run(blocks)
+        if self._proof is not known and self._proof is not None:
+            self._proof.recognize(values)  # some of them come from a store
         return values
 
     def _in_passes(self, source: MaskRows | CodeRows) -> Tensor:
@@ -280,10 +282,7 @@ class BatchedGame(Game):
         raise error
 
     def _outputs(self, rows: tuple[Tensor, ...], repeats: int) -> Tensor:
-        """One forward pass on the batch tiled ``repeats`` times, ``(rows, *outputs)``.
-
-        A scalar for the batch becomes one row.
-        """
+        """One pass on the batch tiled ``repeats`` times; a scalar becomes one row."""
         if self._gradients or self._random.drawn is not None:
             output = self._forward(rows, repeats)
         else:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 import torch
 from torch import Tensor
 
+from captum_interactions._checks import bad_value
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games._callables import is_training
 from captum_interactions.games._one_by_one import UnbatchableError
@@ -124,6 +125,30 @@ class Proof:
                 self._compare(control, company * len(control.alone), rows, output)
         if stop == source.total:
             self._source = None  # all were met; let go of the coalitions
+
+    def recognize(self, values: Tensor) -> None:
+        """Compare the controls with values that an earlier run may have left.
+
+        Args:
+            values: Of all coalitions of the first source, ``(batch, *outputs, C)``.
+
+        Raises:
+            ValueError: If they are another forward function's.
+        """
+        if self._n_baselines > 1 or len(values) != len(self._controls[0].alone):
+            return
+        spread = values.amax(-1) - values.amin(-1)
+        for control in self._controls:
+            unit = working_unit(self._func, control.rows)
+            gap = (values[..., control.position] - control.alone).abs()
+            if _beyond(gap, control.alone, unit, unit**_DOUBTFUL_POWER * spread):
+                bad_value(
+                    "store",
+                    "of this forward function",
+                    f"values of the same coalitions that differ by {gap.max():.3g}",
+                    "it depends on what can't be seen from outside (a file, a server): "
+                    "name another folder",
+                )
 
     def _pass(self, rows: tuple[Tensor, ...], repeats: int = 1) -> Tensor:
         output = self._forward(tuple(row.clone() for row in rows), repeats)

@@ -235,6 +235,28 @@ def test_functions_count_by_code_and_by_all_they_refer_to(tmp_path):
     store(over(2))
 
 
+def test_what_no_digest_sees_is_found_by_the_controls(tmp_path):
+    scale, calls = tmp_path / "scale", tmp_path / "calls"
+
+    def f(x):
+        with calls.open("a") as file:
+            file.write("x")
+        if calls.stat().st_size == 6:
+            raise KeyboardInterrupt
+        return (plain(x) + 1) * float(scale.read_text())
+
+    def table():
+        with evaluation(store=tmp_path / "store", block=32):
+            return game(f).table()
+
+    scale.write_text("2")
+    with pytest.raises(KeyboardInterrupt):
+        table()
+    scale.write_text("3")
+    with pytest.raises(ValueError, match=r"`store` must be of this forward function"):
+        table()
+
+
 def test_constants_of_code_and_sparse_tensors_count():
     from captum_interactions.games.evaluation import digest, fingerprint
 
