@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from inspect import signature
 from typing import Any, Literal, NamedTuple
 
@@ -11,7 +11,11 @@ from torch import Tensor, nn
 
 from captum_interactions._captum import progress_bar
 from captum_interactions._checks import bad_value
+from captum_interactions.games._blocks import BlockSource
+from captum_interactions.games._digest import Fingerprints, digest
 from captum_interactions.games._model_traits import ROWS_ON, TOKENS_ON, device_of
+from captum_interactions.games._surroundings import surroundings
+from captum_interactions.games.evaluation import current_evaluation
 from captum_interactions.games.value_functions import ValueFunction
 from captum_interactions.players import PromptPlayers
 
@@ -39,6 +43,7 @@ class TextRows:
         embedding: The vector of absent tokens; None for zeros.
 
     Attributes:
+        target: The class explained.
         known: Value of each coalition evaluated so far.
         n_forwards: Forward passes so far that this text took part in.
     """
@@ -57,7 +62,7 @@ class TextRows:
         self.absence = absence
         self.known: dict[bytes, Tensor] = {}
         self.n_forwards = 0
-        self._target = target
+        self.target = target
         self._value = value
         self._stand_in = self._token_for(absence)
         self._pad = getattr(players.tokenizer, "pad_token_id", None) or 0
@@ -67,7 +72,12 @@ class TextRows:
     def kind(self) -> Any:
         """What must be the same in one batch."""
         transform = getattr(self._value, "transform", self._value)
-        return self._target, self.absence, transform, id(self._embedding)
+        return self.target, self.absence, transform, id(self._embedding)
+
+    @property
+    def settings(self) -> tuple[Any, ...]:
+        """What values depend on beside the model and its rows."""
+        return self.absence, self._value, self._pad, self._embedding
 
     def row(self, mask: Tensor | Sequence[bool]) -> TextRow:
         """Return the token ids that the model is shown, and which are present."""
@@ -118,15 +128,15 @@ class TextRows:
                     f"{tuple(logits.shape)}; pass a sequence classifier"
                 )
             values = self._value(logits.double())
-        if self._target is not None:
-            if not -values.shape[1] <= self._target < values.shape[1]:
+        if self.target is not None:
+            if not -values.shape[1] <= self.target < values.shape[1]:
                 bad_value(
                     "target",
                     f"a class below {values.shape[1]}",
-                    self._target,
+                    self.target,
                     "pick one",
                 )
-            values = values[:, self._target]
+            values = values[:, self.target]
         return values.cpu()
 
     def _token_for(self, absence: Absence) -> int | None:
@@ -177,37 +187,91 @@ def evaluate_rows(
             if key not in text.known:
                 missing.setdefault((id(text), key), (text, text.row(mask)))
     jobs = sorted(
-        ((text, key, row) for (_, key), (text, row) in missing.items()),
-        key=lambda job: len(job[2].ids),
+        (_Job(text, key, row) for (_, key), (text, row) in missing.items()),
+        key=lambda job: (len(job.row.ids), job.key),
     )
-    kinds: dict[Any, list[tuple[TextRows, bytes, TextRow]]] = {}
+    settings = current_evaluation()
+    if settings is not None:
+        for text in {id(job.text): job.text for job in jobs}.values():
+            mine = [job for job in jobs if job.text is text]
+            values = settings.run(_TextBlocks(mine, show_progress))
+            text.known.update(
+                zip((job.key for job in mine), values.unbind(-1), strict=True)
+            )
+        return
+    kinds: dict[Any, list[_Job]] = {}
     for job in jobs:
-        kinds.setdefault(job[0].kind, []).append(job)
+        kinds.setdefault(job.text.kind, []).append(job)
     with progress_bar(show_progress, "TextGame", len(jobs)) as bar:
         for kind in kinds.values():
-            _run(kind, bar)
+            for batch, values in _passes(kind):
+                for job, value in zip(batch, values, strict=True):
+                    job.text.known[job.key] = value
+                bar.update(len(batch))
 
 
-def _run(jobs: Sequence[tuple[TextRows, bytes, TextRow]], bar: Any) -> None:
-    device = device_of(jobs[0][0].model).type
-    tokens, rows = TOKENS_ON[device == "cpu"], ROWS_ON[device == "cpu"]
+class _Job(NamedTuple):
+    """A row that is to be evaluated."""
+
+    text: TextRows
+    key: bytes
+    row: TextRow
+
+
+class _TextBlocks(BlockSource):
+    """The rows of one text, shortest first, as blocks for a store and for ranks."""
+
+    name = "TextGame"
+    device = torch.device("cpu")
+
+    def __init__(self, jobs: Sequence[_Job], show_progress: bool) -> None:
+        self.total = len(jobs)
+        self.show_progress = show_progress
+        self._jobs, self._text = jobs, jobs[0].text
+
+    def evaluate(self, start: int, stop: int) -> Tensor:
+        """Return the values of a range, ``(*outputs, stop − start)``."""
+        values = [values for _, values in _passes(self._jobs[start:stop])]
+        return torch.cat(values).movedim(0, -1)
+
+    def describe(self, known: Fingerprints) -> tuple[dict[str, str], list[nn.Module]]:
+        """Name the rows, the target and the model."""
+        named, modules = known.of(self._text.model)
+        return {
+            "inputs": digest([tuple(job.row) for job in self._jobs]),
+            "target": digest(self._text.target),
+            "arguments": digest("TextGame", *self._text.settings),
+            **named,
+            **surroundings(),
+        }, modules
+
+    def noted(self) -> dict[str, Any]:
+        """Nothing is learned from a pass."""
+        return {}
+
+    def recall(self, noted: dict[str, Any]) -> None:
+        """Nothing to take back."""
+
+
+def _passes(jobs: Sequence[_Job]) -> Iterator[tuple[Sequence[_Job], Tensor]]:
+    """Evaluate rows of one kind, sorted by length, and count the passes."""
+    on_cpu = device_of(jobs[0].text.model).type == "cpu"
+    tokens, rows = TOKENS_ON[on_cpu], ROWS_ON[on_cpu]
     start = 0
     while start < len(jobs):
         stop = start + 1
         while (
             stop < len(jobs)
             and stop - start < rows
-            and (stop - start + 1) * len(jobs[stop][2].ids) <= tokens
+            and (stop - start + 1) * len(jobs[stop].row.ids) <= tokens
         ):
             stop += 1
         batch = jobs[start:stop]
-        values = batch[0][0].forward([row for _, _, row in batch])
+        values = batch[0].text.forward([job.row for job in batch])
         _check_finite(values)
-        for (text, key, _), value in zip(batch, values, strict=True):
-            text.known[key] = value
-        for text in {id(text): text for text, _, _ in batch}.values():
+        for text in {id(job.text): job.text for job in batch}.values():
             text.n_forwards += 1
-        bar.update(len(batch))
+        yield batch, values
         start = stop
 
 

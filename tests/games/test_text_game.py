@@ -7,7 +7,14 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from captum_interactions.games import TextGame, evaluate_together, log_odds
+from captum_interactions.games import (
+    TextGame,
+    evaluate_together,
+    evaluation,
+    log_odds,
+    store_info,
+)
+from captum_interactions.games._text_rows import TextRows
 from captum_interactions.players import PromptPlayers
 from tests.language_models import ENCODERS, classifier, tokenizer
 
@@ -116,6 +123,62 @@ def test_texts_of_any_length_share_batches(kind):
     assert [game.n_forwards for game in together] == asked
     evaluate_together(together)
     assert [game.n_forwards for game in together] == asked
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_evaluated_is_kept_in_a_store(kind, tmp_path):
+    model = classifier("bert")
+    plain = TextGame(model, sentence(), absence=kind).table()
+    with evaluation(store=tmp_path / "run", block=8):
+        first, again = (TextGame(model, sentence(), absence=kind) for _ in range(2))
+        table = first.table()
+        assert_close(table, plain, rtol=0, atol=5e-5)
+        assert torch.equal(again.table(), table)
+        assert first.n_forwards > 0
+        assert (again.n_forwards, again.n_evaluations) == (0, 32)
+        # Another question of the same rows is another entry.
+        for other in (
+            TextGame(model, sentence(), 1, absence=kind),
+            TextGame(model, sentence(), absence=kind, value=log_odds),
+            TextGame(model, sentence("The movie was so good."), absence=kind),
+        ):
+            other.table()
+            assert other.n_forwards > 0
+    assert len(store_info(tmp_path / "run").entries) == 4
+
+
+@pytest.mark.parametrize(("after", "kept"), [(1, 0), (3, 2), (4, 3)])
+def test_a_broken_run_goes_on_and_arrives_at_the_same_bits(
+    after, kept, tmp_path, monkeypatch
+):
+    model = classifier("bert")
+
+    def game():
+        return TextGame(model, sentence(), 1)
+
+    with evaluation(store=tmp_path / "whole", block=8):
+        whole = game()
+        expected = whole.table()
+    assert whole.n_forwards == 4  # one pass a block
+    asked, forward = [], TextRows.forward
+
+    def interrupted(*args):
+        asked.append(1)
+        if len(asked) == after:
+            raise KeyboardInterrupt
+        return forward(*args)
+
+    with evaluation(store=tmp_path / "broken", block=8):
+        broken = game()
+        message = f"{kept} of 4 blocks of this evaluation"
+        with monkeypatch.context() as patch:
+            patch.setattr(TextRows, "forward", interrupted)
+            with pytest.raises(KeyboardInterrupt, match=message):
+                broken.table()
+        assert broken.n_evaluations == 0
+        again = game()
+        assert torch.equal(again.table(), expected)
+        assert again.n_forwards == 4 - kept
 
 
 class Counting(nn.Module):
