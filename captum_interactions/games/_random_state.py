@@ -26,7 +26,8 @@ class RandomState:
         devices: CUDA devices whose generators count.
 
     Attributes:
-        drawn: Whether the forward function draws; ``None`` before the first pass.
+        drawn: Whether the forward function draws, from Python's or numpy's generators
+            too; ``None`` before the first pass.
     """
 
     def __init__(self, devices: set[torch.device]) -> None:
@@ -60,14 +61,18 @@ class RandomState:
         """Run a pass and, if it is the first, find out whether it draws."""
         if self.drawn is not None:
             return forward()
-        before = self.get()
+        before, others = self.get(), _other_states()
         output = forward()
-        if all(map(torch.equal, before, self.get())):
+        if _other_states() != others:
+            self.drawn = True
+        elif all(map(torch.equal, before, self.get())):
             self.drawn = False
         else:  # or another thread drew: look at the operators of this one
             with _SeesDraws() as mode:
-                forward()
-            self.drawn = mode.seen
+                try:
+                    forward()
+                finally:
+                    self.drawn = mode.seen
         return output
 
     @contextmanager
@@ -84,6 +89,16 @@ class RandomState:
                 numpy.random.set_state(arrays)
 
         yield again
+
+
+def _other_states() -> list[Any]:
+    """Python's and numpy's states, to be compared."""
+    states: list[Any] = [random.getstate()]
+    numpy: Any = sys.modules.get("numpy")
+    if numpy is not None:
+        kind, key, *rest = numpy.random.get_state()
+        states += [kind, key.tobytes(), rest]
+    return states
 
 
 class _SeesDraws(TorchDispatchMode):

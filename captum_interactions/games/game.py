@@ -57,7 +57,9 @@ class ModelGame(BatchedGame):
             the last bit, since float rounding depends on the batch.
         show_progress: Show a bar that counts forward passes.
         gradients: Keep the graph, so that values are differentiable with respect to
-            inputs, baselines and parameters. Otherwise nothing is recorded.
+            inputs, baselines and parameters. Otherwise nothing is recorded. With them
+            no control rows are compared: such a game is made anew in every step of a
+            descent, for as few as two coalitions, and its model may be in train mode.
         name: What the progress bar says.
 
     Attributes:

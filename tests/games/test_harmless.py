@@ -10,6 +10,7 @@ import functools
 import threading
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -435,6 +436,9 @@ RANDOM = {
         *(x.view(-1, 1, N, 1),) * 3, dropout_p=0.5
     ).sum((1, 2, 3)),
     "a row in fifty": lambda x: x.sum(1) + (torch.rand(len(x)) < 0.02),
+    "numpy, a row in five": lambda x: (
+        x.sum(1) + torch.from_numpy(np.random.rand(len(x)) < 0.2)  # noqa: NPY002
+    ),
     "train mode": Drops().train(),
 }
 
@@ -442,6 +446,7 @@ RANDOM = {
 @pytest.mark.parametrize("per_eval", [None, 1, 16])
 @pytest.mark.parametrize("kind", RANDOM)
 def test_chance_is_named(kind, per_eval):
+    np.random.seed(0)  # noqa: NPY002
     state = torch.get_rng_state()
     game = ModelGame(RANDOM[kind], double(1, N), perturbations_per_eval=per_eval)
     with pytest.raises(
