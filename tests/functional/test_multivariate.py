@@ -349,3 +349,12 @@ def test_bad_partitions():
         F.partition_interaction(torch.zeros(8), [[0], []])
     with pytest.raises(ValueError, match=r"at most 12 players for all partitions"):
         partition_extremes(torch.zeros(1 << 13), "all")
+
+
+def test_gains_of_single_players_count():
+    from captum_interactions.functional.partitions import best_set_partition
+
+    gains = torch.tensor([0.0, 2.0, 3.0, 4.0])  # ∅, {0}, {1}, {0, 1}
+    best = best_set_partition(gains)
+    assert best.value.item() == 5.0
+    assert best.labels[0] != best.labels[1]
