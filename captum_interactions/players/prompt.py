@@ -178,7 +178,7 @@ class PromptPlayers(PromptCuts):
                 "inp",
                 "PromptPlayers, TextTemplateInput or TextTokenInput",
                 inp,
-                "make players of the prompt's text",
+                "for a text PromptPlayers.from_text(tokenizer, text, header=…)",
             )
         if callable(inp.baselines):
             bad_value(
