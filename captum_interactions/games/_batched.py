@@ -143,7 +143,8 @@ class BatchedGame(Game):
         """Prove what is still to be proved; return whether coalitions go one by one."""
         few = source.total * self._masked.n_baselines <= _FEW_PASSES
         unproved = self._proof is None and not (self._gradients or self._told)
-        if unproved and not few:
+        # A game of one player has nothing else that could tell of chance and state.
+        if unproved and (not few or self.n_players == 1):
             self._proof = self._prove(source, bar)
         return self._one_by_one or (unproved and few)
 

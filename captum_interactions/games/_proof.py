@@ -2,8 +2,8 @@
 
 Captum evaluates one perturbation per pass unless it is told otherwise; here they share
 passes, which is right only if a row's output does not depend on the rows beside it, on
-chance, or on what was evaluated before. Two control coalitions are evaluated alone and
-compared with what they give in company, where they occur anyway.
+chance, or on what was evaluated before. Two control coalitions, a small one and N, are
+evaluated alone and compared with what they give in company, where they occur anyway.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ __all__ = ["Proof"]
 
 # Kernels for different batch sizes add up in different orders: networks of float32 were
 # seen to differ by up to 10 units in the last place of |v|. So much more is let pass
-# without a question.
-_ROUNDING_UNITS = 64.0
+# without a question; in bfloat16 it is an eighth of |v|.
+_ROUNDING_UNITS = 16.0
 # What differs by less than half of the digits (eps to this power) of what the players
 # change is noise of the arithmetic, atomic sums on a GPU say, and is measured as such.
 _NOISE_POWER = 0.5
@@ -46,6 +46,7 @@ class _Control(NamedTuple):
     """One coalition with one baseline, evaluated by itself."""
 
     position: int
+    baseline: int
     rows: tuple[Tensor, ...]  # (batch, *features) each
     alone: Tensor  # (batch, *outputs)
 
@@ -58,7 +59,7 @@ class Proof:
             output, ``(rows, *outputs)``.
         func: The forward function, to look at.
         random: The random state around the passes.
-        source: The first coalitions to be evaluated, ∅ and N among them if there are.
+        source: The first coalitions to be evaluated.
         batch_size: The number of examples.
         n_baselines: Baselines of each coalition.
 
@@ -82,14 +83,15 @@ class Proof:
         self._n_baselines = n_baselines
         self._source: MaskRows | CodeRows | None = source
         self._controls = []
-        for position in source.controls():
+        for position, baseline in source.controls():
             rows = source.rows(position, position + 1)
-            rows = tuple(row[:batch_size] for row in rows)
+            own = slice(baseline * batch_size, (baseline + 1) * batch_size)
+            rows = tuple(row[own] for row in rows)
             start = time.perf_counter()
             alone = self._pass(rows)
             alone.sum().item()  # waits for a GPU
             self.seconds = time.perf_counter() - start  # the last: the first warms up
-            self._controls.append(_Control(position, rows, alone))
+            self._controls.append(_Control(position, baseline, rows, alone))
         self._unit = 0.0
         self.one_by_one = False
         self.gap = torch.zeros_like(self._controls[0].alone)
@@ -122,6 +124,7 @@ class Proof:
         for control in self._controls:
             if start <= control.position < stop:
                 company = (control.position - start) * self._n_baselines
+                company += control.baseline
                 self._compare(control, company * len(control.alone), rows, output)
         if stop == source.total:
             self._source = None  # all were met; let go of the coalitions

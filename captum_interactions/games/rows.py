@@ -16,6 +16,9 @@ _SMALLEST_BLOCK = 32
 _MOST_KEPT = 1 << 20
 # Whole numbers as wide as a dtype, whose bits are its bits.
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+# The first pass on more than one coalition is likely to hold all of so many, and one of
+# so many singles is likely not to have the largest input.
+_FIRST, _CANDIDATES = 32, 3
 
 
 class MaskRows:
@@ -41,12 +44,25 @@ class MaskRows:
             self._masked, self._masked.rows(self.masks[..., start:stop, :])
         )
 
-    def controls(self) -> tuple[int, ...]:
-        """Return the positions of ∅ and N, or else of the first and last coalition."""
+    def controls(self) -> tuple[tuple[int, int], ...]:
+        """Return positions of a small coalition and of N, or else the last.
+
+        With each the baseline to take.
+        """
         masks = self.masks if self.masks.dim() == 2 else self.masks[0]
-        ends = (~masks.any(-1)).nonzero()[:1, 0], masks.all(-1).nonzero()[:1, 0]
-        wanted = [*torch.cat(ends).tolist(), 0, self.total - 1]
-        return tuple(dict.fromkeys(wanted))[:2]
+        full = masks.all(-1).nonzero()[:1, 0].tolist()
+        last = full[0] if full else self.total - 1
+        sizes = masks[1:_FIRST].sum(-1)
+        sizes[sizes == 0] = len(self._masked.players)
+        few = (sizes.argsort(stable=True)[:_CANDIDATES] + 1).tolist()
+        few = [position for position in few if position != last] or [0]
+        small = _smallest(self._masked, masks[few], few)
+        return tuple(
+            {
+                position: (position, k)
+                for position, k in (small, (last, self._masked.n_baselines - 1))
+            }.values()
+        )
 
     def members(self, position: int) -> tuple[int, ...]:
         """Return the players of the coalition at ``position``."""
@@ -106,9 +122,15 @@ class CodeRows:
         self._high = start
         return tuple(part.rows() for part in self._parts)
 
-    def controls(self) -> tuple[int, ...]:
-        """Return the positions of ∅ and N."""
-        return 0, self.total - 1
+    def controls(self) -> tuple[tuple[int, int], ...]:
+        """Return the positions of a single player and of N, each with a baseline."""
+        n = len(self._masked.players)
+        few = [1 << player for player in range(min(n - (n < 2), _CANDIDATES))] or [0]
+        masks = codes_to_masks(torch.tensor(few), n)
+        return _smallest(self._masked, masks, few), (
+            self.total - 1,
+            self._masked.n_baselines - 1,
+        )
 
     def members(self, position: int) -> tuple[int, ...]:
         """Return the players of the coalition at ``position``."""
@@ -168,6 +190,31 @@ class _Part:
 
 def _bits(tensor: Tensor) -> Tensor:
     return tensor.resolve_neg().view(_BITS[tensor.element_size()])
+
+
+def _smallest(
+    masked: MaskedInputs,
+    masks: Tensor,  # (C, n)
+    positions: list[int],
+) -> tuple[int, int]:
+    """Return the position and baseline whose largest input is smallest, but not 0.
+
+    It is what the rows beside it change most, where they do: a scale or a mean over all
+    rows is often that of N, and makes nothing of an input that is 0.
+    """
+    if len(positions) == 1:
+        return positions[0], 0
+    # One dtype whatever the default: a result must not hang on it.
+    count = len(positions) * masked.n_baselines
+    largest = torch.zeros(count, dtype=torch.float32)
+    for rows in masked.rows(masks):
+        if rows.numel():
+            each = rows.reshape(len(largest), -1)
+            each = each.abs() if each.dtype != torch.bool else each
+            largest = largest.maximum(each.amax(-1).float().cpu())
+    largest[largest == 0] = torch.inf
+    place, baseline = divmod(int(largest.argmin()), masked.n_baselines)
+    return positions[place], baseline
 
 
 def _laid_out(masked: MaskedInputs, rows: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
