@@ -95,6 +95,14 @@ PARTS = {
 
 # On demand only, by ``--only``: minutes, and weights in a package of their own.
 ON_DEMAND = {
+    "many_players": Part(
+        "Error at a budget, 12 to 100 players, against shapiq 1.8",
+        "Thirteen games, four budgets, twenty draws, fixed before the first run; "
+        "squared error against the truth. The rival is the best of eleven of shapiq's "
+        "approximators in that cell; in parentheses a 95 % interval of the ratio, over "
+        "draws. Needs a second Python (3.12) with shapiq 1.5 or newer; cells that "
+        "`many_players.json` has are not measured again.",
+    ),
     "and_or_speed": Part(
         "AND-OR split against the solver before",
         "CPU time to a proven gap of 1e-4 of the present solver and of the ADMM that "

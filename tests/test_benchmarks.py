@@ -7,6 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+
+from captum_interactions.functional import all_masks
 
 ROOT = Path(__file__).parent.parent
 
@@ -125,3 +128,45 @@ def test_parts_are_renewed_and_remembered(benchmark, monkeypatch, tmp_path):
     assert benchmark("history").markdown(past).count("\n") == 2  # one day
     with pytest.raises(SystemExit):
         run.main(["--quick", "--update"])
+
+
+def test_the_truth_of_large_games(benchmark):
+    games = benchmark("large_games")
+    for game in (games.and_or(9, seed=1), games.random_trees(8, seed=2, trees=20)):
+        table = games.of_table(game.value(all_masks(game.n)))
+        for index, truth in table.truth.items():
+            assert truth.abs().max() > 0.1
+            torch.testing.assert_close(game.truth[index], truth)
+
+
+def test_boosted_trees_play_as_scikit_learn_scores(benchmark):
+    from sklearn.datasets import load_wine
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    game = benchmark("large_games").boosted(load_wine, 1, 60)
+    x, y = load_wine(return_X_y=True)
+    model = GradientBoostingClassifier(random_state=0).fit(x, y == 1)
+    masks = torch.rand(200, 13, generator=torch.Generator().manual_seed(0)) < 0.5
+    hybrid = torch.where(masks, torch.tensor(x[60]), torch.tensor(x.mean(0)))
+    scores = torch.tensor(model.decision_function(hybrid.numpy()))
+    value = game.value(masks)  # without the constant of the ensemble
+    torch.testing.assert_close(value - value[0], scores - scores[0])
+
+
+def test_cells_are_judged_by_the_best_rival_and_kept(benchmark, tmp_path):
+    many = benchmark("many_players")
+    figures = tmp_path / "figures.json"
+    ours = many.fill(figures, ["AND-OR (15)"], ["ours"], None, draws=2)["cells"]
+    assert [row.note for row in map(many.row, many.verdicts(ours))] == (
+        ["not installed"] * 8
+    )
+    record = json.loads(figures.read_text(encoding="utf-8"))
+    cell = record["cells"]["AND-OR (15) @ 150"]
+    assert cell["SII captum_interactions"]["errors"] != [0.0, 0.0]
+    cell["SV Bad"] = {"errors": [3.0, 5.0], "seconds": 1.0}
+    cell["SV Good"] = {"errors": [0.5, 1.5], "seconds": 1.0}
+    cell["SV None"] = {"errors": [], "seconds": 0.0, "note": "why"}
+    row = many.row(next(many.verdicts(record["cells"])))
+    assert row.against.startswith("shapiq.Good")
+    assert row.other == 1.0
+    assert many.ratio_interval([1.0, 2.0], [2.0, 4.0]) == pytest.approx((2, 2, 2))
