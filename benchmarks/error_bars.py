@@ -4,7 +4,7 @@ Every draw chooses its coalitions anew; the truth is full enumeration. Settings 
 chosen on example 0 of each network; these are other examples, and another synthetic
 game.
 
-    python benchmarks/coverage.py
+    python benchmarks/error_bars.py
 """
 
 from __future__ import annotations
