@@ -12,7 +12,7 @@ from captum_interactions._random import own_generator
 from captum_interactions.estimators._kernel_fit import fit_priors
 from captum_interactions.estimators._kernel_posterior import KernelPosterior, solve
 from captum_interactions.estimators._kernel_prior import joined_priors
-from captum_interactions.estimators._kernel_terms import improved
+from captum_interactions.estimators._kernel_trial import improved
 from captum_interactions.estimators.kernel import KernelEstimate, most_kept
 from captum_interactions.estimators.kernel_plan import complement_pairs
 from captum_interactions.functional.coalitions import accumulation_dtype

@@ -115,6 +115,7 @@ class Evidence:
             size,
             nugget + _SMALLEST_NUGGET,
             replace(self.terms, variance=self.terms.variance[rows] * factors),
+            parameters.new_zeros(len(parameters), 2),
         )
 
     def __call__(self, parameters: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:

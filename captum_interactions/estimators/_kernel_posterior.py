@@ -118,8 +118,11 @@ def solve(
         deviations.append((weight[chosen] * left_out).sum() / max(1, len(chosen)))
         factors.append(factor)
         weights.append(weight)
-    # Under a prior that is somewhat wrong either estimate can come out too small.
-    sigma = [torch.maximum(d, likelihood).sqrt() for d in deviations]
+    # Under a prior that is somewhat wrong any of the estimates can come out too small.
+    sigma = [
+        torch.maximum(d, likelihood).sqrt().maximum(least)
+        for d, least in zip(deviations, prior.least_sigma[0], strict=True)
+    ]
     return KernelPosterior(
         prior,
         signs,

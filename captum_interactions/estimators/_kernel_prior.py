@@ -59,6 +59,8 @@ class KernelPrior:
         size: Variance of a smooth function of |S|, ``(rows,)``.
         nugget: Variance of each value on its own, ``(rows,)``.
         terms: Terms with variances of their own.
+        least_sigma: σ of the even and of the odd part is no less, ``(rows, 2)``; above 0
+            where terms were selected, whose own values fit too well to tell.
     """
 
     relevance: Tensor
@@ -66,6 +68,7 @@ class KernelPrior:
     size: Tensor
     nugget: Tensor
     terms: ExplicitTerms
+    least_sigma: Tensor
 
     def row(self, index: int) -> KernelPrior:
         """The prior of one game, still with a leading axis of one."""
@@ -76,6 +79,7 @@ class KernelPrior:
             self.size[one],
             self.nugget[one],
             self.terms.row(index),
+            self.least_sigma[one],
         )
 
     def shaped(self, lead: Sequence[int]) -> KernelPrior:
@@ -86,6 +90,7 @@ class KernelPrior:
             self.size.reshape(lead),
             self.nugget.reshape(lead),
             self.terms.shaped(lead),
+            self.least_sigma.reshape(*lead, 2),
         )
 
     def blocks(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
@@ -137,7 +142,8 @@ def joined_priors(rows: list[KernelPrior]) -> KernelPrior:
     )
     parts = zip(*((r.relevance, r.slope, r.size, r.nugget) for r in rows), strict=True)
     relevance, slope, size, nugget = (torch.cat(part) for part in parts)
-    return KernelPrior(relevance, slope, size, nugget, terms)
+    least = torch.cat([row.least_sigma for row in rows])
+    return KernelPrior(relevance, slope, size, nugget, terms, least)
 
 
 def product_blocks(

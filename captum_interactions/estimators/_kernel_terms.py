@@ -22,12 +22,11 @@ from captum_interactions.estimators._explicit_terms import (
     no_terms,
 )
 from captum_interactions.estimators._kernel_fit import fit_priors
-from captum_interactions.estimators._kernel_points import read_values
-from captum_interactions.estimators._kernel_posterior import factor_of, solve
+from captum_interactions.estimators._kernel_posterior import factor_of
 from captum_interactions.estimators._kernel_prior import KernelPrior
 from captum_interactions.estimators._term_screening import first_of_each, screen
 
-__all__ = ["improved", "with_terms"]
+__all__ = ["with_terms"]
 
 # The best candidates of each parity that are looked at closely, and how many of them
 # have to be looked at to see that there are none.
@@ -39,9 +38,6 @@ _ROUNDS, _REFITS = 8, 2
 _WEAKER, _UNEXPLAINED = 0.3, 0.1
 # Of standardised values: a game that is solved exactly leaves only rounding.
 _SMALLEST_VARIANCE = 1e-10
-# Terms have to lower the squared error of held-out pairs to this share, on at least so
-# many pairs.
-_WORTHWHILE, _FEWEST_HELD = 0.9, 12
 # A round that leaves this share of v'K⁻¹v is the last: games of terms halve it.
 _SLOW = 0.95
 # A member leaves below this share of what a newcomer needs.
@@ -162,61 +158,6 @@ def with_terms(
             generator=generator,
         )
     return prior
-
-
-def improved(
-    prior: KernelPrior,
-    signs: Tensor,
-    even: Tensor,
-    odd: Tensor,
-    measured: Tensor,
-    score: Tensor,
-    generator: torch.Generator | None = None,
-) -> tuple[KernelPrior, Tensor]:
-    """The prior with terms if they predict pairs that they were not chosen by.
-
-    A fifth of the pairs is held out; terms stay only if they predict it better than the
-    kernel alone, by enough. All pairs then give the values.
-
-    Returns:
-        The better prior, and its R² of values that it was not given.
-    """
-    held = measured[: len(measured) // 5]
-    if len(held) < _FEWEST_HELD:
-        return prior, score
-    trial, lost = _tried(prior, (signs, even, odd), held, generator)
-    if lost[1] > _WORTHWHILE * lost[0]:
-        return prior, score
-    total = (even[held] - even.mean()).square().sum() + odd[held].square().sum()
-    # Not chosen again by all pairs: what was measured is what is used.
-    return trial, 1 - lost[1] / total
-
-
-def _tried(
-    prior: KernelPrior,
-    values: tuple[Tensor, ...],
-    held: Tensor,
-    generator: torch.Generator | None,
-) -> tuple[KernelPrior, tuple[float, float]]:
-    """Terms chosen without some pairs; squared error there without and with them."""
-    signs, even, odd = values
-    rest = torch.ones(len(signs), dtype=torch.bool, device=signs.device)
-    rest[held] = False
-    kept = signs[rest], even[rest], odd[rest]
-
-    def lost(candidate: KernelPrior) -> float:
-        posterior = solve(candidate, *kept, held[:0])
-        both = torch.cat([signs[held], -signs[held]])
-        here, there = read_values(posterior, both, errors=False)[0].chunk(2)
-        miss_even = (here + there) / 2 - even[held]
-        miss_odd = (here - there) / 2 - odd[held]
-        return float(miss_even.square().sum() + miss_odd.square().sum())
-
-    before = lost(prior)
-    trial = with_terms(prior, *kept, generator, lambda p: lost(p) < before)
-    if not len(trial.terms):
-        return prior, (1.0, 1.0)
-    return trial, (before, lost(trial))
 
 
 def _halves(

@@ -87,6 +87,7 @@ class Dense:
                 torch.tensor([0, 1, 2, 0, 1, 2])[some],
                 uniform(generator, 1, int(some.sum())),
             ),
+            torch.zeros(1, 2, dtype=torch.float64),
         )
         every = range(1 << n)
         gram = torch.tensor(
