@@ -59,8 +59,8 @@ class KernelPrior:
         size: Variance of a smooth function of |S|, ``(rows,)``.
         nugget: Variance of each value on its own, ``(rows,)``.
         terms: Terms with variances of their own.
-        least_sigma: σ of the even and of the odd part is no less, ``(rows, 2)``; above 0
-            where terms were selected, whose own values fit too well to tell.
+        least_sigma: What σ of the even and the odd part is at least, ``(rows, 2)``; 0
+            unless terms were selected, whose own values fit too well to tell.
     """
 
     relevance: Tensor

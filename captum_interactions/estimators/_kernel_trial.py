@@ -18,6 +18,12 @@ __all__ = ["improved"]
 _WORTHWHILE, _FEWEST_HELD = 0.9, 12
 # Relative rounding of a variance that should be zero.
 _ROUNDING = 1e-11
+# Variance of a coefficient, of standardised values: as good as none known.
+_VAGUE = 100.0
+# Squared error of held-out pairs, of what the values that chose the terms let expect.
+_IMPOSSIBLE = 4.0
+# A nugget below this share of τ leaves variances that are differences of roundings.
+_RESOLVED = 1e-9
 _Pairs = tuple[Tensor, Tensor, Tensor]
 
 
@@ -52,6 +58,7 @@ def improved(
     )
     if not len(trial.terms):
         return prior, score
+    trial = _with_noise(trial, kept, others)
     lost, sigma = _missed(trial, kept, others)
     if lost > _WORTHWHILE * before:
         return prior, score
@@ -60,10 +67,33 @@ def improved(
     return replace(trial, least_sigma=sigma[None]), 1 - lost / total
 
 
+def _with_noise(prior: KernelPrior, kept: _Pairs, others: _Pairs) -> KernelPrior:
+    """What terms miss on other pairs as each value's own, where that predicts better.
+
+    Terms that explain all that chose them leave no nugget and ask for ever larger τ:
+    what they miss would count as impossible.
+    """
+    none = torch.zeros(0, dtype=torch.long, device=kept[0].device)
+    lost, sigma = _missed(prior, kept, others)
+    own = solve(prior, *kept, none).deviations[0] ** 2
+    noisy = replace(
+        prior,
+        nugget=prior.nugget + lost / len(others[0]) / own,
+        terms=replace(
+            prior.terms, variance=prior.terms.variance.clamp(max=float(_VAGUE / own))
+        ),
+    )
+    better = _missed(noisy, kept, others)[0] < lost
+    impossible = bool(sigma.max() ** 2 > _IMPOSSIBLE * own)
+    lost_in_rounding = bool(prior.nugget < _RESOLVED * prior.terms.variance.max())
+    return noisy if better or impossible or lost_in_rounding else prior
+
+
 def _missed(prior: KernelPrior, kept: _Pairs, others: _Pairs) -> tuple[float, Tensor]:
     """Squared error of other pairs, and the σ ``(2,)`` that it speaks for."""
-    posterior = solve(prior, *kept, torch.empty(0, dtype=torch.long))
     signs, *values = others
+    none = torch.zeros(0, dtype=torch.long, device=signs.device)
+    posterior = solve(prior, *kept, none)
     across = [block[0] for block in prior.blocks(signs, kept[0])]
     alone = [
         block[0].diagonal() + prior.nugget / 2 for block in prior.blocks(signs, signs)
