@@ -76,12 +76,12 @@ def _with_noise(prior: KernelPrior, kept: _Pairs, others: _Pairs) -> KernelPrior
     none = torch.zeros(0, dtype=torch.long, device=kept[0].device)
     lost, sigma = _missed(prior, kept, others)
     own = solve(prior, *kept, none).deviations[0] ** 2
+    most = float(_VAGUE / own)
     noisy = replace(
         prior,
         nugget=prior.nugget + lost / len(others[0]) / own,
-        terms=replace(
-            prior.terms, variance=prior.terms.variance.clamp(max=float(_VAGUE / own))
-        ),
+        slope=prior.slope.clamp(max=most),
+        terms=replace(prior.terms, variance=prior.terms.variance.clamp(max=most)),
     )
     better = _missed(noisy, kept, others)[0] < lost
     impossible = bool(sigma.max() ** 2 > _IMPOSSIBLE * own)
