@@ -6,6 +6,7 @@ Every message says which argument, what was expected, what came, and what to do.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -24,6 +25,15 @@ def bad_type(argument: str, expected: str, received: object, remedy: str) -> NoR
     raise TypeError(
         f"`{argument}` must be {expected}, got {type(received).__name__}; {remedy}"
     )
+
+
+def user_level() -> int:
+    """Return the ``stacklevel`` of a warning that points at the user's own line."""
+    frame, level = sys._getframe(1), 1
+    ours = ("captum_interactions", "captum.")
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(ours):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def check_positive_int(argument: str, value: object, remedy: str) -> int:

@@ -2,7 +2,8 @@
 
 Calls of every public function of ``functional`` are made from its signature, with one
 argument replaced by something hostile, drawn by a seed. Accepted are a result, or a
-ValueError or TypeError whose message names an argument.
+ValueError or TypeError whose message names an argument. Of the other packages each
+public callable has one valid call, and every argument of it meets every hostile value.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pytest
 import torch
 
 from captum_interactions import functional
+from tests.hostile.judged import PACKAGES, wrong_outcomes
 
 N = 4
 SECONDS = 15
@@ -159,4 +161,21 @@ def test_functions_name_the_argument(name):
             said = outcome(call, "`")
             if said is not None:
                 wrong.append(f"{argument} = {kind}: {said}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_callable_names_the_argument(package, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib").use("Agg")
+    monkeypatch.chdir(tmp_path)  # some take 'bad' for a folder
+    wrong = []
+    for name, (function, usual) in PACKAGES[package]().items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if "path" not in usual:  # there is no such file
+                try:
+                    function(**usual)
+                except ModuleNotFoundError:
+                    continue  # an extra
+        wrong += [f"{name}: {said}" for said in wrong_outcomes(name, function, usual)]
     assert not wrong, "\n".join(wrong)

@@ -7,6 +7,7 @@ import warnings
 
 from torch import Tensor
 
+from captum_interactions._checks import user_level
 from captum_interactions.games import Game
 
 __all__ = ["Stopwatch"]
@@ -53,5 +54,5 @@ class Stopwatch:
             f"`n_samples={budget}` took {self._passes:.1f} s of forward passes and "
             f"{own:.1f} s of estimation; all {2**n:,} coalitions would take about "
             f"{every:.1f} s here and leave no error: pass `n_samples=None`",
-            stacklevel=2,
+            stacklevel=user_level(),
         )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from captum_interactions._captum import PerturbationAttribution, log_usage
 from captum_interactions._checks import check_positive_int
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.attr._budget_notice import Stopwatch
 from captum_interactions.estimators import (
     MAX_TABLE_PLAYERS,
@@ -68,9 +69,10 @@ def attribution_of(
     Returns:
         A method, decorated with Captum's ``log_usage``, which NoiseTunnel relies on.
     """
+    found = checked(interactions)
 
     def attribute(self: Any, *args: P.args, **kwargs: P.kwargs) -> Attributions:
-        return interactions(self, *args, **kwargs).attributions()
+        return found(self, *args, **kwargs).attributions()
 
     written = signature(interactions)
     attribute.__signature__ = written.replace(  # type: ignore[attr-defined]
@@ -106,6 +108,11 @@ class AbstractInteractionAttribution(PerturbationAttribution, ABC):
     Args:
         forward_func: Model or callable to explain.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Check arguments of what a class writes by its annotations."""
+        super().__init_subclass__(**options)
+        checked_methods(cls, ("interactions", "read", "fit"))
 
     @abstractmethod
     def interactions(self, *args: Any, **kwargs: Any) -> InteractionResult:

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from captum_interactions._captum import progress_bar
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked
 from captum_interactions.attr._dataset_order import batches_of, order_of
+from captum_interactions.games.arguments import format_inputs
 from captum_interactions.games.evaluation import (
     Ranks,
     digest,
@@ -33,6 +35,7 @@ class Updated(Protocol):
         """Take in one result."""
 
 
+@checked
 def explain_dataset(
     method: Any,
     loader: Iterable[Any],
@@ -160,7 +163,7 @@ class _Explainer:
             bad_type("arguments", "a function that returns a dict with inputs", given,
                      "name the arguments of method.interactions")  # fmt: skip
         inputs = given["inputs"]
-        size = len(inputs[0] if isinstance(inputs, tuple) else inputs)
+        size = len(format_inputs(inputs)[0])
         name = digest(given) if self._folder is not None else ""
         if self._folder is not None:
             found = self._folder.find(number, name)

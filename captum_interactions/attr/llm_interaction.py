@@ -72,7 +72,7 @@ class LLMInteraction(Attribution):
     def attribute(
         self,
         inp: Any,
-        target: str | Sequence[int] | Sequence[str] | Tensor | None = None,
+        target: str | Sequence[Any] | Tensor | None = None,
         **options: Any,
     ) -> LLMAttributionResult:
         """Attribute the response, and each of its tokens, to the pieces of the prompt.
@@ -92,7 +92,7 @@ class LLMInteraction(Attribution):
     def interactions(
         self,
         inp: Any,
-        target: str | Sequence[int] | Sequence[str] | Tensor | None = None,
+        target: str | Sequence[Any] | Tensor | None = None,
         *,
         contrast: bool = False,
         show_progress: bool = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -178,6 +179,8 @@ def _read_init(init: Any, rows: int, mean: Tensor) -> Tensor:
             )
         return mean if init == "mean" else torch.zeros_like(mean)
     if isinstance(init, (int, float)) and not isinstance(init, bool):
+        if not math.isfinite(init):
+            bad_value("init", "finite", init, "pass a number")
         return torch.full_like(mean, init)
     if not isinstance(init, Tensor):
         bad_type(

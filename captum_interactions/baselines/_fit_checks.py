@@ -7,7 +7,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_value, check_enumerable
+from captum_interactions._checks import bad_value, check_enumerable, user_level
 from captum_interactions.baselines._box import BoundedBaselines
 from captum_interactions.baselines._settings import FitSettings, penalized_orders
 from captum_interactions.baselines._statistics import InputStatistics
@@ -109,14 +109,14 @@ def warn(at_example: Tensor, flat: bool) -> None:
             "example itself, where every loss and every attribution is zero; narrow "
             "the bounds, or learn one baseline on more examples",
             UserWarning,
-            stacklevel=5,
+            stacklevel=user_level(),
         )
     elif flat:
         warnings.warn(
             "the baselines have not moved: the gradient was zero in every step; start "
             "elsewhere, or explain a value that is not constant around the data",
             UserWarning,
-            stacklevel=5,
+            stacklevel=user_level(),
         )
 
 

@@ -111,11 +111,11 @@ def choose_settings(
     given = {name: value for name, value in chosen.items() if value is not None}
     for name in given.keys() & {"n_contexts", "orders_per_step", "steps", "batch_size"}:
         check_positive_int(name, given[name], "leave it out to take the preset's")
-    if not given.get("learning_rate", 1.0) > 0:
+    if not 0 < given.get("learning_rate", 1.0) < float("inf"):
         bad_value(
             "learning_rate", "positive", given["learning_rate"], "it is a step size"
         )
-    if bounds != "preset":
+    if not (isinstance(bounds, str) and bounds == "preset"):
         given |= {"bounds": bounds, "outside": "refuse"}
     return replace(settings, objective=objective, **given)
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
-from captum_interactions.baselines.examples import open_examples
+from captum_interactions._signature import checked
+from captum_interactions.baselines.examples import InputStatistics, open_examples
 from captum_interactions.functional import moebius, shapley_strength
 from captum_interactions.games import BaselineSet, ModelGame
 from captum_interactions.games.arguments import format_inputs
@@ -61,6 +62,7 @@ class BaselineComparison:
         return "\n".join(lines)
 
 
+@checked
 def compare_baselines(
     forward_func: Callable[..., Any],
     inputs: Tensor | tuple[Tensor, ...],
@@ -112,6 +114,11 @@ def compare_baselines(
         bad_value("baselines", "at least one baseline", "none", "name the baselines")
     if not 0 < threshold < 1:
         bad_value("threshold", "between 0 and 1", threshold, "try 0.05")
+    examples = inputs if data is None else data
+    statistics = open_examples(examples, argument="data").statistics()
+    shapes = [tensor.shape[1:] for tensor in format_inputs(inputs)]
+    if [low.shape[1:] for low in statistics.low] != shapes:
+        bad_value("data", f"examples of shapes {shapes}", "others", "pass such inputs")
     game = ModelGame(
         forward_func,
         inputs,
@@ -128,7 +135,7 @@ def compare_baselines(
     profile, counts, salient, mass = (
         torch.stack(parts) for parts in zip(*rows, strict=True)
     )
-    outside = [_outside(b, inputs, data) for b in baselines.values()]
+    outside = [_outside(b, inputs, statistics) for b in baselines.values()]
     return BaselineComparison(
         tuple(baselines), profile, counts, salient, mass, torch.stack(outside)
     )
@@ -147,9 +154,10 @@ def _read(table: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor, Tens
     )
 
 
-def _outside(baseline: Any, inputs: Tensor | tuple[Tensor, ...], data: Any) -> Tensor:
+def _outside(
+    baseline: Any, inputs: Tensor | tuple[Tensor, ...], statistics: InputStatistics
+) -> Tensor:
     tensors = format_inputs(inputs)
-    statistics = open_examples(inputs if data is None else data).statistics()
     samples = baseline.size if isinstance(baseline, BaselineSet) else 1
     gaps = []
     for value, tensor, low, high, std in zip(
@@ -161,6 +169,7 @@ def _outside(baseline: Any, inputs: Tensor | tuple[Tensor, ...], data: Any) -> T
         strict=True,
     ):
         full = value.expand(samples, *tensor.shape).double()
+        low, high = low.double(), high.double()
         gap = (low - full).clamp(min=0) + (full - high).clamp(min=0)
         # Elements that never vary have no unit; there the distance counts as it is.
         gaps.append((gap / torch.where(std > 0, std, 1.0)).flatten().cpu())

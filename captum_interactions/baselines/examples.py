@@ -218,6 +218,7 @@ def open_examples(
     target: Any = None,
     additional_forward_args: Any = None,
     feature_mask: Tensor | tuple[Tensor, ...] | None = None,
+    argument: str = "inputs",
 ) -> Examples:
     """Return the examples behind the arguments of a ``fit``.
 
@@ -231,6 +232,7 @@ def open_examples(
         additional_forward_args: Further arguments of the forward function.
         feature_mask: Which input elements form a player; with a DataLoader the same
             for all examples.
+        argument: What the caller calls ``inputs``.
 
     Raises:
         TypeError: If ``inputs`` is neither.
@@ -259,7 +261,7 @@ def open_examples(
         return Examples(inputs, target, args, masks)
     if not isinstance(inputs, (Tensor, tuple)):
         bad_type(
-            "inputs", "a tensor, a tuple of tensors or a DataLoader", inputs, "wrap it"
+            argument, "a tensor, a tuple of tensors or a DataLoader", inputs, "wrap it"
         )
     return Examples(
         Call(format_inputs(inputs), target, args, masks),

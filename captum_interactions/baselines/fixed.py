@@ -14,6 +14,7 @@ from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions._random import device_of
+from captum_interactions._signature import checked
 from captum_interactions.baselines.examples import open_examples
 from captum_interactions.games.arguments import format_inputs
 from captum_interactions.games.masking import BaselineSet
@@ -35,6 +36,7 @@ def _like(inputs: Any, tensors: tuple[Tensor, ...]) -> Any:
     return tensors if isinstance(inputs, tuple) else tensors[0]
 
 
+@checked
 def zero_baseline(inputs: Inputs) -> Inputs:
     """Return zeros, Captum's default, ``(1, *features)`` for each input.
 
@@ -48,6 +50,7 @@ def zero_baseline(inputs: Inputs) -> Inputs:
     return result
 
 
+@checked
 def data_mean(data: Any) -> Any:
     """Return the mean of a data set, element by element.
 
@@ -65,13 +68,14 @@ def data_mean(data: Any) -> Any:
         >>> data_mean(torch.tensor([[0.0, 1.0], [2.0, 1.0]]))
         tensor([[1., 1.]])
     """
-    examples = open_examples(data)
+    examples = open_examples(data, argument="data")
     for tensor in next(examples.once()).inputs:
         _check_floating(tensor, "data")
     mean = examples.statistics().mean
     return mean if isinstance(data, tuple) or len(mean) > 1 else mean[0]
 
 
+@checked
 def data_median(data: Inputs) -> Inputs:
     """Return the median of a data set: for each element a value that occurs in it.
 
@@ -92,6 +96,7 @@ def data_median(data: Inputs) -> Inputs:
     return result
 
 
+@checked
 def constant_token(
     token_ids: Tensor,  # (batch, length) integer
     token: int,
@@ -115,7 +120,8 @@ def constant_token(
         >>> constant_token(torch.tensor([[101, 7, 8, 102]]), token=0, keep=(101, 102))
         tensor([[101,   0,   0, 102]])
     """
-    if token_ids.is_floating_point() or token_ids.dtype == torch.bool:
+    kinds = token_ids.is_floating_point(), token_ids.is_complex()
+    if any(kinds) or token_ids.dtype == torch.bool:
         bad_type(
             "token_ids",
             "a tensor of integer ids",
@@ -128,6 +134,7 @@ def constant_token(
     return torch.where(kept, token_ids, torch.full_like(token_ids, token))
 
 
+@checked
 def data_sample(
     data: Tensor | tuple[Tensor, ...],
     size: int = 32,
@@ -164,6 +171,7 @@ def data_sample(
     )
 
 
+@checked
 def nearest_tokens(
     vectors: Tensor,  # (*shape, dimensions)
     embeddings: Tensor,  # (vocabulary, dimensions)
@@ -198,6 +206,8 @@ def nearest_tokens(
         )
     if check_positive_int("k", k, "ask for at least one token") > len(embeddings):
         bad_value("k", f"at most {len(embeddings)} tokens", k, "ask for fewer")
+    _check_floating(vectors, "vectors")
+    _check_floating(embeddings, "embeddings")
     vectors = vectors.detach()
     distances = torch.cdist(vectors.reshape(-1, vectors.shape[-1]), embeddings.detach())
     nearest = distances.topk(k, largest=False)

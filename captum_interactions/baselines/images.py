@@ -7,6 +7,7 @@ samples; filling in depends on what else is absent, and goes around the model.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions._random import own_generator
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.games.masking import BaselineSet
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 
+@checked
 def mean_color(
     images: Tensor,  # (batch, channels, height, width)
 ) -> Tensor:
@@ -50,6 +53,7 @@ def mean_color(
     return images.mean((2, 3), keepdim=True).expand_as(images).contiguous()
 
 
+@checked
 def blurred_image(
     images: Tensor,  # (batch, channels, height, width)
     sigma: float = 5.0,
@@ -73,7 +77,7 @@ def blurred_image(
         tensor([1.])
     """
     _check_images(images)
-    if not sigma > 0:
+    if not 0 < sigma < math.inf:
         bad_value("sigma", "positive", sigma, "it is a width in pixels")
     radius = max(1, round(3 * sigma))
     offsets = torch.arange(-radius, radius + 1, device=images.device)
@@ -89,6 +93,7 @@ def blurred_image(
     return rows.view_as(images)
 
 
+@checked
 def shuffled_patches(
     image: Tensor,  # (1, channels, height, width)
     rows: int,
@@ -149,6 +154,7 @@ def shuffled_patches(
     return BaselineSet(torch.stack(copies))
 
 
+@checked
 def fill_from_neighbors(
     images: Tensor,  # (rows, channels, height, width)
     present: Tensor,  # (rows or 1, 1, height, width) bool
@@ -207,6 +213,7 @@ def _pull_push(colors: Tensor, weights: Tensor) -> Tensor:
     return torch.where(seen, weights * here + (1 - weights) * spread, spread)
 
 
+@checked_methods
 class FilledIn(nn.Module):
     """A model of images whose absent pixels are filled in from those around them.
 

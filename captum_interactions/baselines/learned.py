@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from captum_interactions._captum import format_output
 from captum_interactions._checks import bad_type
 from captum_interactions._random import device_of, own_generator
+from captum_interactions._signature import checked
 from captum_interactions.baselines._box import BoundedBaselines, read_starts
 from captum_interactions.baselines._descent import Descent
 from captum_interactions.baselines._fit_checks import (
@@ -104,6 +105,7 @@ class LearnedBaselines:
         return self.settled and not bool(self.at_example.any())
 
 
+@checked
 def learn_baselines(
     forward_func: Callable[..., Any],
     inputs: Any,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from captum_interactions._captum import progress_bar
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
+from captum_interactions._signature import checked
 from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.comparison.agreement import distance, removal_curves
 from captum_interactions.comparison.allocation import allocation_of
@@ -30,6 +31,7 @@ from captum_interactions.results import InteractionResult
 __all__ = ["compare_attributions"]
 
 
+@checked
 def compare_attributions(
     methods: Mapping[str, Any],
     inputs: Tensor | tuple[Tensor, ...],
@@ -94,6 +96,8 @@ def compare_attributions(
     """
     calls = _format_methods(methods)
     check_positive_int("draws", draws, "1 calls every method once")
+    if n_samples is not None:
+        check_positive_int("n_samples", n_samples, "None evaluates all coalitions")
     shared = {
         "target": target,
         "baselines": baselines,

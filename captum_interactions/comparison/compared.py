@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from captum_interactions._checks import check_positive_int
+from captum_interactions._signature import checked_methods
 from captum_interactions.comparison.agreement import (
     linear_correlation,
     rank_correlation,
@@ -21,6 +23,7 @@ __all__ = ["ComparedMethods"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+@checked_methods
 class ComparedMethods:
     """What a comparison holds, and what is read off it.
 
@@ -102,6 +105,7 @@ class ComparedMethods:
             matrix ``(methods, methods)`` in the order of :attr:`values`, averaged over
             examples. NaN where a method gives all players of an example the same.
         """
+        check_positive_int("k", k, "ask for one player at least")
         return _agreement(list(self.values.values()), k)
 
     def pair_agreement(self, k: int = 3) -> dict[str, Tensor]:
@@ -115,6 +119,7 @@ class ComparedMethods:
             instead of players.
         """
         n = len(self.players)
+        check_positive_int("k", k, "ask for one pair at least")
         i, j = torch.triu_indices(n, n, offset=1)
         return _agreement([pairs[:, i, j] for pairs in self.pairs.values()], k)
 

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked_methods
 from captum_interactions.comparison.allocation import Allocation
 from captum_interactions.comparison.compared import ComparedMethods
 from captum_interactions.comparison.page import render
@@ -20,6 +21,7 @@ __all__ = ["AttributionComparison"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+@checked_methods
 class AttributionComparison(ComparedMethods):
     """Attribution methods side by side; printing it shows the table.
 
@@ -136,6 +138,8 @@ class AttributionComparison(ComparedMethods):
         """
         from matplotlib.figure import Figure
 
+        if not -len(self.v_full) <= example < len(self.v_full):
+            bad_value("example", f"below {len(self.v_full)}", example, "see v_full")
         found = self.values
         panels = len(found) + (self.images is not None)
         columns = min(4, max(1, panels))

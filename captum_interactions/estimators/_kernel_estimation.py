@@ -8,7 +8,9 @@ from math import comb
 import torch
 from torch import Tensor
 
+from captum_interactions._checks import check_positive_int
 from captum_interactions._random import own_generator
+from captum_interactions._signature import checked
 from captum_interactions.estimators._kernel_fit import fit_priors
 from captum_interactions.estimators._kernel_posterior import KernelPosterior, solve
 from captum_interactions.estimators._kernel_prior import joined_priors
@@ -107,6 +109,7 @@ def _open_pairs(masks: Tensor) -> Tensor:
     return chosen.nonzero()[:, 0]
 
 
+@checked
 def kernel_plan(
     n_players: int,
     budget: int,
@@ -141,6 +144,7 @@ def kernel_plan(
         >>> round(estimate.pair_index("SII").value[0, 1].item(), 2)
         1.0
     """
+    check_positive_int("n_players", n_players, "a game has players")
     generator = own_generator(generator)
     chosen = complement_pairs(n_players, budget, generator, ends=ends)
     values = yield torch.cat([chosen, ~chosen])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from captum_interactions._signature import checked
 from captum_interactions.estimators._completion import affordable_draws
 from captum_interactions.estimators._explicit_terms import WALSH
 from captum_interactions.estimators._hadamard import walsh_transform
@@ -25,6 +26,7 @@ from captum_interactions.functional import (
 __all__ = ["WholeTable", "completed_table"]
 
 
+@checked
 def completed_table(
     estimate: KernelEstimate, generator: torch.Generator | None = None
 ) -> TableEstimate:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.functional import coalition_sizes
 
 __all__ = [
@@ -23,6 +24,7 @@ MAX_TABLE_PLAYERS = 20
 _BORDER_SHARE = 0.6
 
 
+@checked
 def smallest_budget(n: int) -> int:
     """Coalitions of sizes 0, 1, n−1 and n: the least that fixes both ends.
 

@@ -15,7 +15,8 @@ from math import comb
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_value
+from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._signature import checked
 from captum_interactions.estimators.driver import Evaluate, Plan
 from captum_interactions.estimators.estimate import Estimate, Reading
 from captum_interactions.functional.pairs import matrices_from_pairs
@@ -165,6 +166,7 @@ def _delta_masks(pair: tuple[int, int], contexts: Tensor) -> Tensor:
     return masks
 
 
+@checked
 def pair_plan(
     n: int,
     pairs: Sequence[tuple[int, int]],
@@ -200,6 +202,11 @@ def pair_plan(
         >>> evaluate(plan, lambda masks: masks.all(-1).double()).mean.tolist()
         [[0.0], [1.0]]
     """
+    check_positive_int("n", n, "a game has players")
+    if not all(count > 0 for count in contexts):
+        bad_value("contexts", "positive", list(contexts), "one context at least")
+    if len(contexts) != len(orders) or not orders or not pairs:
+        bad_value("contexts", f"{len(orders)}, one per order", contexts, "see orders")
     ends = yield torch.tensor([[False], [True]]).expand(2, n)
     columns: list[list[Tensor]] = []
     for order, count in zip(orders, contexts, strict=True):

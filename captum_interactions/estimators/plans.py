@@ -9,8 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_value
+from captum_interactions._checks import bad_value, check_positive_int
 from captum_interactions._random import own_generator
+from captum_interactions._signature import checked
 from captum_interactions.estimators._completion import complete_table
 from captum_interactions.estimators._kernel_estimation import kernel_plan
 from captum_interactions.estimators._pilot import (
@@ -47,6 +48,7 @@ Sampling = Literal["auto", "reuse", "paired"]
 _CELLS_PER_SIZE = 16
 
 
+@checked
 def table_plan(
     n: int,
     budget: int,
@@ -83,6 +85,7 @@ def table_plan(
         >>> evaluate(plan, sizes).v_full.item()
         5.0
     """
+    check_positive_int("n", n, "a game has players")
     generator = own_generator(generator)
     if n > MAX_TABLE_PLAYERS and unbiased:
         bad_value(
@@ -99,6 +102,7 @@ def table_plan(
     return complete_table(codes, values, n, unbiased=unbiased, generator=generator)
 
 
+@checked
 def order_plan(
     n: int,
     pairs: Sequence[tuple[int, int]],
@@ -130,6 +134,10 @@ def order_plan(
         ValueError: If the budget is too small for what is asked.
     """
     generator = own_generator(generator)
+    check_positive_int("n", n, "a game has players")
+    if not orders or not pairs:
+        empty = "pairs" if orders else "orders"
+        bad_value(empty, f"at least one of the {empty}", "none", "name one")
     # Attributions need values that all pairs share.
     every_pair = len(pairs) == n * (n - 1) // 2
     if sampling == "auto" and every_pair:

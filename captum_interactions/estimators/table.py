@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from captum_interactions._checks import bad_value, check_table_length
+from captum_interactions._kinds import check_masks
+from captum_interactions._signature import checked_methods
 from captum_interactions.estimators.estimate import Estimate, Reading
 from captum_interactions.functional import (
     masks_to_codes,
@@ -26,6 +29,7 @@ from captum_interactions.functional.shapley import PairIndex
 __all__ = ["TableEstimate"]
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class TableEstimate(Estimate):
     """All 2^n values, known or estimated, and draws of their error.
@@ -133,6 +137,7 @@ class TableEstimate(Estimate):
         coalitions: Tensor,  # (K, n) bool
     ) -> Reading:
         """AND interactions I(S) of named coalitions, ``(*lead, K)``."""
+        check_masks(coalitions, check_table_length(self.table.shape[-1]), "coalitions")
         codes = masks_to_codes(coalitions).to(self.table.device)
         return self.read(lambda table: moebius(table)[..., codes])
 
@@ -142,6 +147,7 @@ class TableEstimate(Estimate):
         max_size: int,
     ) -> Reading:
         """Shapley–Taylor interactions of named coalitions, ``(*lead, K)``."""
+        check_masks(coalitions, check_table_length(self.table.shape[-1]), "coalitions")
         codes = masks_to_codes(coalitions).to(self.table.device)
         return self.read(lambda table: shapley_taylor(table, max_size)[..., codes])
 
@@ -150,6 +156,7 @@ class TableEstimate(Estimate):
         masks: Tensor,  # (C, n) bool
     ) -> Reading:
         """v(S) of some coalitions, ``(*lead, C)``; evaluated ones as they are."""
+        check_masks(masks, check_table_length(self.table.shape[-1]))
         codes = masks_to_codes(masks).to(self.table.device)
         return self.read(lambda table: table[..., codes])
 
@@ -157,5 +164,8 @@ class TableEstimate(Estimate):
 def _chosen(values: Tensor, orders: Sequence[int] | None, axis: int) -> Tensor:
     if orders is None:
         return values
+    size = values.shape[axis]
+    if not all(0 <= order < size for order in orders):
+        bad_value("orders", f"context sizes in 0..{size - 1}", list(orders), "see n")
     index = torch.tensor(list(orders), dtype=torch.int64, device=values.device)
     return values.index_select(axis, index)

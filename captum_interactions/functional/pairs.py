@@ -85,6 +85,8 @@ def resolve_pairs(
     """
     if pairs is None:
         return [(i, j) for i in range(n) for j in range(i + 1, n)]
+    if isinstance(pairs, Tensor) and (pairs.is_floating_point() or pairs.is_complex()):
+        bad_type("pairs", "a tensor of integers", pairs.dtype, "cast with .long()")
     listed = pairs.tolist() if isinstance(pairs, Tensor) else pairs
     chosen = []
     for pair in listed:

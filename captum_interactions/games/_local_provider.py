@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked_methods
 from captum_interactions.games._model_traits import check_positions
 from captum_interactions.games._remote import (
     Provider,
@@ -27,6 +28,7 @@ TOKENS_PER_PASS = 512
 ROWS_PER_PASS = 64
 
 
+@checked_methods
 class LocalProvider(Provider):
     """Log-probabilities of a model in this process, in batches of like length.
 

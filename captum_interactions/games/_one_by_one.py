@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from captum_interactions._checks import bad_value
+from captum_interactions._checks import bad_value, user_level
 from captum_interactions.games._ranks import OnAllRanks
 
 __all__ = [
@@ -46,5 +46,5 @@ def warn_of_passes(why: UnbatchableError, batch_size: int) -> None:
         f"instead{examples}, which is slower; `perturbations_per_eval=1` chooses "
         "this without trying",
         UserWarning,
-        stacklevel=7,
+        stacklevel=user_level(),
     )

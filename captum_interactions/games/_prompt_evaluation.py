@@ -9,7 +9,7 @@ from typing import Any, Literal, NoReturn, Protocol
 import torch
 from torch import Tensor, nn
 
-from captum_interactions._checks import bad_value
+from captum_interactions._checks import bad_value, user_level
 from captum_interactions.games._language_model import (
     Leaf,
     LocalModel,
@@ -143,7 +143,7 @@ class _Local:
                 + ("batches" if self._pads else "rows one by one")
                 + ", which is right but slower",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=user_level(),
             )
         return self._rows(masks, done, one_by_one=not self._pads)
 

@@ -35,7 +35,7 @@ def resolve_group(group: Any) -> Any:
         return None
     if isinstance(group, str):
         return dist.group.WORLD if dist.is_initialized() else None
-    if group == dist.GroupMember.NON_GROUP_MEMBER:
+    if group is dist.GroupMember.NON_GROUP_MEMBER:
         bad_value(
             "group",
             "a group that this rank is in",
@@ -49,7 +49,11 @@ def check_group(group: object) -> None:
     """Refuse what can't be a group, before anything is evaluated."""
     process_group = getattr(dist, "ProcessGroup", ())
     outsider = getattr(getattr(dist, "GroupMember", None), "NON_GROUP_MEMBER", None)
-    if group is None or group == "auto" or group is outsider:
+    if (
+        group is None
+        or group is outsider
+        or (isinstance(group, str) and group == "auto")
+    ):
         return
     if not isinstance(group, process_group):
         bad_type(

@@ -14,6 +14,7 @@ from random import Random
 from typing import NoReturn, TypeAlias
 
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
+from captum_interactions._signature import checked_methods
 
 __all__ = [
     "Ask",
@@ -77,6 +78,7 @@ class Transient(Exception):
         self.wait = wait
 
 
+@checked_methods
 class RemoteProvider(Provider):
     """A provider that asks several requests at a time, and none of them twice.
 

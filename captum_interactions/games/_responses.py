@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._checks import bad_type, bad_value, user_level
 from captum_interactions.games._model_traits import (
     check_positions,
     is_encoder_decoder,
@@ -293,5 +293,5 @@ def _warn_of_moved_border(
                 "the model may never have seen these tokens there; a response that "
                 "follows a prompt without a blank usually begins with one",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=user_level(),
             )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._captum import select_targets
-from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._checks import bad_type, bad_value, user_level
 from captum_interactions.games._callables import training_effects
 
 __all__ = [
@@ -34,6 +34,10 @@ def format_inputs(inputs: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
             bad_type("inputs", "a tensor or a tuple of tensors", tensor, "convert it")
+        if tensor.is_meta:
+            bad_value(
+                "inputs", "tensors with data", "one on the meta device", "load it"
+            )
     sizes = {tensor.shape[0] if tensor.dim() else None for tensor in tensors}
     if len(sizes) != 1 or sizes & {None, 0}:
         bad_value(
@@ -145,7 +149,7 @@ def warn_if_training(forward_func: Callable[..., Any]) -> bool:
             "the model is in train mode: " + ", and ".join(effects) + "; interactions "
             "sum many differences of such values, so call model.eval() first",
             UserWarning,
-            stacklevel=5,
+            stacklevel=user_level(),
         )
     return dropout or norm
 

@@ -9,6 +9,8 @@ import warnings
 
 import torch
 
+from captum_interactions._checks import user_level
+
 __all__ = [
     "CPU_ROWS",
     "FixedBatch",
@@ -60,7 +62,7 @@ class FixedBatch:
                 f"memory ran out with `perturbations_per_eval` = {self.size}; fewer "
                 "coalitions share a forward pass instead",
                 UserWarning,
-                stacklevel=7,
+                stacklevel=user_level(),
             )
         self.size //= 2
         return True

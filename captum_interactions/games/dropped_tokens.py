@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked
 
 __all__ = ["DroppedTokens", "drop_tokens"]
 
@@ -64,6 +65,7 @@ class DroppedTokens(nn.Module):
         return result
 
 
+@checked
 def drop_tokens(
     forward_func: nn.Module, embeddings: nn.Module, prefix: int = 1
 ) -> DroppedTokens:

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, check_positive_int
+from captum_interactions._signature import checked
 from captum_interactions.games._blocks import BlockSource, evaluate_blocks
 from captum_interactions.games._digest import Fingerprints, digest
 from captum_interactions.games._ranks import Ranks, check_group, resolve_group
@@ -55,6 +56,7 @@ def current_evaluation() -> Evaluation | None:
     return _CURRENT.get()
 
 
+@checked
 @contextmanager
 def evaluation(
     store: str | os.PathLike[str] | None = None,

@@ -16,6 +16,7 @@ from captum_interactions._checks import (
     check_enumerable,
     check_positive_int,
 )
+from captum_interactions._signature import checked_methods
 from captum_interactions.games._batched import BatchedGame
 from captum_interactions.games._forward import Forward
 from captum_interactions.games._ragged import ragged_table
@@ -32,6 +33,7 @@ from captum_interactions.players.players import Players
 __all__ = ["ModelGame"]
 
 
+@checked_methods
 class ModelGame(BatchedGame):
     """The game a model plays on an input: v(S) = f(x with absent players at baseline).
 
@@ -200,6 +202,8 @@ class ModelGame(BatchedGame):
             >>> game.select(torch.tensor([1])).table().tolist()
             [[0.0, 2.0]]
         """
+        if index.dtype != torch.int64:
+            bad_type("index", "a tensor of integers", index.dtype, "number examples")
         game = self._with(self._masked.select(index))
         game.players = game._masked.players
         game._forward = self._forward.select(index)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked
 
 __all__ = ["GraphForward", "graph_model"]
 
@@ -114,6 +115,7 @@ class GraphForward(nn.Module):
         }
 
 
+@checked
 def graph_model(
     forward_func: Callable[..., Any],
     edge_index: Tensor,  # (2, edges)

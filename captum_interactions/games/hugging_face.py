@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked
 
 __all__ = ["HuggingFaceModel", "hf"]
 
@@ -161,6 +162,7 @@ class HuggingFaceModel(nn.Module):
         return found
 
 
+@checked
 def hf(
     model: Callable[..., Any],
     inputs: str | Sequence[str] | None = None,

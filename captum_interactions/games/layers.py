@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from captum_interactions._captum import format_additional_forward_args
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked
 from captum_interactions.games.arguments import format_inputs
 
 __all__ = [
@@ -47,6 +48,7 @@ class SplitForward:
     upper: Callable[..., Any]
 
 
+@checked
 def split_at_layer(
     model: nn.Module,
     layer: str | nn.Module | None,
@@ -202,6 +204,7 @@ def module_name(
     return module
 
 
+@checked
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Put every submodule in eval mode, and each one back where it was.

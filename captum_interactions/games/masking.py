@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked_methods
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.players.players import Players, _broadcasts_to
 
 __all__ = ["BaselineSet", "MaskedInputs", "format_baselines"]
 
 
+@checked_methods
 @dataclass(frozen=True)
 class BaselineSet:
     """A set of baselines over which v(S) is averaged.

@@ -14,6 +14,7 @@ from captum_interactions._checks import (
     check_enumerable,
     check_positive_int,
 )
+from captum_interactions._signature import checked_methods
 from captum_interactions.functional.coalitions import all_masks
 from captum_interactions.games._prompt_cost import PromptCost
 from captum_interactions.games._prompt_evaluation import Path, evaluation_of
@@ -31,6 +32,7 @@ __all__ = ["PromptCost", "PromptGame", "PromptOutput"]
 _CACHE_BYTES = 256 << 20
 
 
+@checked_methods
 class PromptGame(Game):
     """Log-probability of a response, of the prompt that a coalition leaves over.
 
@@ -93,7 +95,7 @@ class PromptGame(Game):
         model: Any,
         tokenizer: Any,
         players: PromptPlayers,
-        target: str | Sequence[int] | Sequence[str] | Tensor | None = None,
+        target: str | Sequence[Any] | Tensor | None = None,
         *,
         contrast: bool = False,
         attr_target: Literal["log_prob", "prob"] = "log_prob",

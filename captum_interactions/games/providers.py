@@ -9,6 +9,7 @@ from typing import Any
 from captum.attr import RemoteLLMProvider
 
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
+from captum_interactions._signature import checked_methods
 from captum_interactions.games._completions import Completions, check_url
 from captum_interactions.games._local_provider import LocalProvider
 from captum_interactions.games._remote import (
@@ -22,6 +23,7 @@ from captum_interactions.games._remote import (
 __all__ = ["CaptumProvider", "HTTPProvider", "LocalProvider", "Provider"]
 
 
+@checked_methods
 class HTTPProvider(RemoteProvider):
     """Log-probabilities from a completions server that scores prompts, as vLLM's does.
 
@@ -98,6 +100,7 @@ class HTTPProvider(RemoteProvider):
         return Completions(self.url, self.model, self.timeout, self._api_key)
 
 
+@checked_methods
 class CaptumProvider(RemoteProvider):
     """Log-probabilities from a provider of Captum, as its ``VLLMProvider``.
 

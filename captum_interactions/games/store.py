@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked
 from captum_interactions.games._files import is_being_written
 from captum_interactions.games._store import MARK, SUFFIX, entries
 
@@ -84,6 +85,7 @@ class StoreInfo:
         )
 
 
+@checked
 def store_info(path: str | os.PathLike[str]) -> StoreInfo:
     """Look into a store, also while other processes write it.
 
@@ -124,6 +126,7 @@ def store_info(path: str | os.PathLike[str]) -> StoreInfo:
     return StoreInfo(folder, tuple(sorted(found, key=lambda entry: entry.used)))
 
 
+@checked
 def prune_store(path: str | os.PathLike[str], max_bytes: int = 0) -> StoreInfo:
     """Remove the evaluations used longest ago, until the others take ``max_bytes``.
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from captum_interactions._kinds import check_masks
+from captum_interactions._signature import checked_methods
 from captum_interactions.functional.coalitions import masks_to_codes, n_players
 from captum_interactions.games.base import Game
 from captum_interactions.players import Players
@@ -14,6 +16,7 @@ from captum_interactions.players import Players
 __all__ = ["TableGame"]
 
 
+@checked_methods
 class TableGame(Game):
     """A game given by its table.
 
@@ -51,6 +54,7 @@ class TableGame(Game):
         masks: Tensor,  # (C, n) bool, or (batch, C, n)
     ) -> Tensor:
         """Return v of some coalitions, ``(*batch, C)``."""
+        check_masks(masks, self.n_players)
         self.n_evaluations += masks.shape[-2]
         codes = masks_to_codes(masks).to(self._table.device)
         if codes.dim() == 1:

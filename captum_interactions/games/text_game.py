@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from captum_interactions._checks import bad_type, bad_value, check_enumerable
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.functional.coalitions import all_masks
 from captum_interactions.games._model_traits import check_positions, dtype_of
 from captum_interactions.games._text_rows import (
@@ -25,6 +26,7 @@ from captum_interactions.players import Players, PromptPlayers
 __all__ = ["TextGame", "evaluate_together"]
 
 
+@checked_methods
 class TextGame(Game):
     """The output of an encoder on the words that a coalition leaves over.
 
@@ -197,6 +199,7 @@ class TextGame(Game):
         return masks.cpu()
 
 
+@checked
 def evaluate_together(games: Sequence[TextGame], show_progress: bool = False) -> None:
     """Evaluate all coalitions of several texts, rows of like length in one batch.
 

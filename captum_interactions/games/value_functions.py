@@ -14,9 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from captum_interactions._signature import checked, checked_methods
+
 __all__ = ["ValueFunction", "logit", "log_odds", "log_prob", "prob", "margin"]
 
 
+@checked_methods
 class ValueFunction(nn.Module):
     """A classifier followed by a scalar of each class.
 
@@ -103,6 +106,7 @@ def _top(logits: Tensor) -> Tensor:
     return own == logits.argmax(-1, keepdim=True)
 
 
+@checked
 def logit(forward_func: Callable[..., Tensor]) -> ValueFunction:
     """The logit z_y itself.
 
@@ -119,6 +123,7 @@ def logit(forward_func: Callable[..., Tensor]) -> ValueFunction:
     return ValueFunction(forward_func, _logit)
 
 
+@checked
 def log_odds(forward_func: Callable[..., Tensor]) -> ValueFunction:
     """Log-odds log p_y/(1 − p_y), stable for any logits.
 
@@ -141,6 +146,7 @@ def log_odds(forward_func: Callable[..., Tensor]) -> ValueFunction:
     return ValueFunction(forward_func, _log_odds)
 
 
+@checked
 def log_prob(forward_func: Callable[..., Tensor]) -> ValueFunction:
     """Log-probability log p_y.
 
@@ -160,6 +166,7 @@ def log_prob(forward_func: Callable[..., Tensor]) -> ValueFunction:
     return ValueFunction(forward_func, _log_prob)
 
 
+@checked
 def prob(forward_func: Callable[..., Tensor]) -> ValueFunction:
     """Probability p_y.
 
@@ -176,6 +183,7 @@ def prob(forward_func: Callable[..., Tensor]) -> ValueFunction:
     return ValueFunction(forward_func, _prob)
 
 
+@checked
 def margin(forward_func: Callable[..., Tensor]) -> ValueFunction:
     """Margin z_y − max over the other classes of z.
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked
 
 __all__ = ["ExplainFunc", "quantus_explain_func"]
 
@@ -23,6 +24,7 @@ class ExplainFunc(Protocol):
         """Return attributions shaped like ``inputs``."""
 
 
+@checked
 def quantus_explain_func(
     method: Callable[[nn.Module], Any],
     arguments: Mapping[str, Any] | None = None,

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked_methods
 from captum_interactions.games.evaluation import digest, evaluation
 
 __all__ = ["ExplainBatches"]
 
 
+@checked_methods
 class ExplainBatches:
     """Explains batches of numpy arrays; a class for ``ray.data.Dataset.map_batches``.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked
 from captum_interactions.games import Game, ModelGame
 from captum_interactions.interop.distinct import DistinctCoalitions
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["to_shapiq_game"]
 
 
+@checked
 def to_shapiq_game(
     game: Game,
     names: Sequence[str] | None = None,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._signature import checked
 from captum_interactions.attr.base import info_of
 from captum_interactions.estimators import SparseEstimate
 from captum_interactions.estimators.sparse import held_out_masks
@@ -26,6 +27,7 @@ Approximator = Literal["SPEX", "ProxySPEX"]
 _NEEDS = {"SPEX": ("sparse_transform", "galois"), "ProxySPEX": ("lightgbm",)}
 
 
+@checked
 def sparse_and_interactions(
     forward_func: Callable[..., Any],
     inputs: Tensor | tuple[Tensor, ...],

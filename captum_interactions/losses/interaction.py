@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions._random import own_generator
+from captum_interactions._signature import checked_methods
 from captum_interactions.functional import all_masks, shapley_interaction_index
 from captum_interactions.functional.coalitions import accumulation_dtype
+from captum_interactions.games.arguments import format_inputs
 from captum_interactions.games.layers import (
     evaluation_mode,
     module_name,
@@ -50,6 +52,7 @@ class LossOutput(NamedTuple):
     interaction: Tensor
 
 
+@checked_methods
 class InteractionLoss(nn.Module):
     """How strongly the units of a layer (or of the input) interact, as a loss.
 
@@ -198,7 +201,7 @@ class InteractionLoss(nn.Module):
                 there are fewer than four units (two, when exact), or the layer can't be
                 cut at.
         """
-        first = inputs[0] if isinstance(inputs, tuple) else inputs
+        first = format_inputs(inputs)[0]
         target = check_labels(target, len(first))
         split = split_at_layer(self.model, self.layer, inputs, additional_forward_args)
         if not self._logits_seen:  # once: looking at values stops a GPU's queue

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions._random import own_generator, random_ranks
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.games.arguments import format_inputs
 from captum_interactions.games.layers import evaluation_mode
 from captum_interactions.games.logits import check_labels, check_logits
@@ -23,6 +24,7 @@ __all__ = ["OrderSteeringLoss", "steering_weights"]
 Steering = Literal["encourage", "suppress"]
 
 
+@checked
 def steering_weights(n: int, k1: int, k2: int) -> Tensor:
     """Return how much each order of interaction weighs in the steered difference.
 
@@ -63,6 +65,7 @@ def steering_weights(n: int, k1: int, k2: int) -> Tensor:
     return torch.where(m < k1, rising, falling) / (n * (n - 1))
 
 
+@checked_methods
 class OrderSteeringLoss(nn.Module):
     """A loss that encourages or suppresses interactions of chosen orders.
 

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions._random import own_generator
+from captum_interactions._signature import checked
 from captum_interactions.functional import shapley_interaction_index
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games import ModelGame
+from captum_interactions.games.arguments import format_inputs
 from captum_interactions.games.layers import evaluation_mode, split_at_layer
 from captum_interactions.games.logits import check_labels, check_logits
 from captum_interactions.losses.scores import (
@@ -77,6 +79,7 @@ class InteractionStrength:
         )
 
 
+@checked
 def interaction_strength(
     model: nn.Module,
     inputs: Tensor | tuple[Tensor, ...],
@@ -137,10 +140,16 @@ def interaction_strength(
         >>> result.interactions.tolist()
         [[6.0, 0.0, 0.0]]
     """
-    first = inputs[0] if isinstance(inputs, tuple) else inputs
+    first = format_inputs(inputs)[0]
     labels = check_labels(target, len(first))
     if n_contexts is not None and check_positive_int("n_contexts", n_contexts, "") < 2:
         bad_value("n_contexts", "at least 2", n_contexts, "errors need two")
+    if perturbations_per_eval is not None:
+        check_positive_int("perturbations_per_eval", perturbations_per_eval, "or None")
+    if not isinstance(pairs, Tensor):
+        check_positive_int("pairs", pairs, "ask for a pair")
+    elif pairs.dtype != torch.int64 or pairs.dim() != 2:
+        bad_value("pairs", "rows of two integers", pairs.dtype, "see grid_pairs")
     generator = own_generator(generator)
     scored = ScoreFunction(score)
     with torch.no_grad(), evaluation_mode(model):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked_methods
 from captum_interactions.results import InteractionResult
 
 __all__ = ["AbstractMetric", "AbstractOrderMetric"]
@@ -17,6 +18,7 @@ M = TypeVar("M", bound="AbstractMetric")
 R = TypeVar("R", bound=InteractionResult)
 
 
+@checked_methods
 class AbstractMetric(ABC):
     """Figures summed over a data set: update, compute, reset, merge.
 
@@ -113,6 +115,7 @@ class AbstractMetric(ABC):
             self._sums[name] = self._sums[name] + total if name in self._sums else total
 
 
+@checked_methods
 class AbstractOrderMetric(AbstractMetric):
     """A curve over orders (context sizes), summed over a data set.
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.functional import order_utility
 from captum_interactions.metrics.base import (
     AbstractOrderMetric,
@@ -20,6 +21,7 @@ __all__ = ["AttackingUtility", "difference"]
 M = TypeVar("M", bound=AbstractOrderMetric)
 
 
+@checked_methods
 class AttackingUtility(AbstractOrderMetric):
     """ΔJ^(m): which orders an attack takes the output from.
 
@@ -95,6 +97,7 @@ class AttackingUtility(AbstractOrderMetric):
         return self.n_players * (self.n_players - 1) * self.compute()
 
 
+@checked
 def difference(first: M, second: M, *, absolute: bool = False) -> Tensor:
     """Curve of one data set or model minus that of another, ``(orders,)``.
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._signature import checked_methods
 from captum_interactions.functional.coalitions import (
     coalition_members,
     coalition_sizes,
@@ -40,6 +41,7 @@ class Concept(NamedTuple):
     mean: float
 
 
+@checked_methods
 class _ConceptMetric(AbstractMetric):
     """Sums over examples (and outputs, which count alike)."""
 
@@ -53,6 +55,7 @@ class _ConceptMetric(AbstractMetric):
         return (*super()._settings, self.threshold)
 
 
+@checked_methods
 class ConceptFrequency(_ConceptMetric):
     """How often each AND and OR interaction is salient over a data set.
 
@@ -116,6 +119,7 @@ class ConceptFrequency(_ConceptMetric):
         return sorted(concepts, key=lambda c: (-c.share, -abs(c.mean)))
 
 
+@checked_methods
 class ConceptTransfer(_ConceptMetric):
     """Which part of one model's concepts another model shares, by order.
 

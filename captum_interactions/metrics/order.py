@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked_methods
 from captum_interactions.estimators import KernelEstimate
 from captum_interactions.functional import (
     disentanglement_ratios,
@@ -33,6 +34,7 @@ __all__ = [
 Reduction = Literal["mean_of_ratios", "ratio_of_means"]
 
 
+@checked_methods
 class _InteractionMetric(AbstractOrderMetric):
     """A metric that reads the interactions of the evaluated pairs."""
 
@@ -58,6 +60,7 @@ class _InteractionMetric(AbstractOrderMetric):
         raise NotImplementedError
 
 
+@checked_methods
 class OrderStrength(_InteractionMetric):
     """F^(m): how strong the interactions of each order are, relative to all orders.
 
@@ -149,6 +152,7 @@ class OrderStrength(_InteractionMetric):
         return null_strength(self.n_players, self.orders)
 
 
+@checked_methods
 class AverageInteraction(_InteractionMetric):
     """E I^(m)(i,j) over examples and pairs, in the units of the value function.
 
@@ -174,6 +178,7 @@ class AverageInteraction(_InteractionMetric):
         return sums["signed"] / self.count
 
 
+@checked_methods
 class PositiveRatio(_InteractionMetric):
     """P^(m) = E max(I, 0) / E|I|: the share of positive interactions, by mass.
 
@@ -202,6 +207,7 @@ class PositiveRatio(_InteractionMetric):
         return positive_ratio(sums["positive"], sums["absolute"])
 
 
+@checked_methods
 class Disentanglement(_InteractionMetric):
     """D^(m): do the contexts of a pair agree on the sign of its interaction?
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked_methods
 from captum_interactions.players._prompt_pieces import PromptPieces
 from captum_interactions.players._prompt_text import (
     PromptPiece,
@@ -25,6 +26,7 @@ Level = Literal["words", "sentences", "tokens"]
 C = TypeVar("C", bound="PromptCuts")
 
 
+@checked_methods
 @dataclass(frozen=True)
 class PromptCuts(PromptPieces):
     """What :class:`PromptPlayers` are that were cut out of a text."""
@@ -104,6 +106,8 @@ class PromptCuts(PromptPieces):
             bad_value(
                 "values", "texts that are not empty", repr(values), "leave them out"
             )
+        if absent is not None and not _covers(absent, keys):
+            bad_value("absent", "one text for each value", repr(absent), "name all")
         replacements = (
             [""] * len(texts) if absent is None else [absent[key] for key in keys]  # type: ignore[index]
         )
@@ -219,3 +223,9 @@ class PromptCuts(PromptPieces):
         labels = tuple(map(shown, texts))
         players = cls(pieces, labels, tokenizer, ending)
         return players if names is None else players.named(names)
+
+
+def _covers(absent: Mapping[str, str] | Sequence[str], keys: Sequence[Any]) -> bool:
+    if isinstance(absent, Mapping):
+        return all(key in absent for key in keys)
+    return all(isinstance(key, int) and key < len(absent) for key in keys)

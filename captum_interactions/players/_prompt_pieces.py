@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked_methods
 from captum_interactions.players._prompt_text import PromptPiece
 
 __all__ = ["PromptPieces"]
@@ -16,6 +17,7 @@ __all__ = ["PromptPieces"]
 P = TypeVar("P", bound="PromptPieces")
 
 
+@checked_methods
 @dataclass(frozen=True)
 class PromptPieces:
     """What :class:`PromptPlayers` are, however they were made.
@@ -225,6 +227,8 @@ class PromptPieces:
         )
 
     def _present(self, mask: Tensor | Sequence[bool]) -> list[bool]:
+        if isinstance(mask, Tensor) and mask.dim() != 1:
+            bad_value("mask", "of one axis", f"shape {tuple(mask.shape)}", "see n")
         present = [bool(there) for there in mask]
         if len(present) != len(self):
             bad_value(

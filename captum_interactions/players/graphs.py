@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 
 __all__ = ["edge_mask"]
 
 
+@checked
 def edge_mask(
     edge_index: Tensor,  # (2, edges)
 ) -> tuple[Tensor, tuple[str, ...]]:

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._signature import checked
 
 __all__ = ["grid_mask"]
 
 
+@checked
 def grid_mask(height: int, width: int, rows: int, columns: int | None = None) -> Tensor:
     """A feature mask whose players are the cells of a grid over an image.
 

@@ -10,10 +10,12 @@ from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
 from captum_interactions._random import own_generator
+from captum_interactions._signature import checked
 
 __all__ = ["random_pairs", "neighbor_pairs", "grid_pairs"]
 
 
+@checked
 def random_pairs(
     n: int, n_pairs: int, generator: torch.Generator | None = None
 ) -> Tensor:
@@ -51,6 +53,7 @@ def random_pairs(
     return torch.tensor(sorted(chosen))
 
 
+@checked
 def neighbor_pairs(
     rows: int,
     columns: int,
@@ -108,6 +111,7 @@ def neighbor_pairs(
     return close[order[:n_pairs].cpu().sort().values]
 
 
+@checked
 def grid_pairs(
     rows: int,
     columns: int,

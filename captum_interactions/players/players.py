@@ -10,10 +10,12 @@ from torch import Tensor
 
 from captum_interactions._captum import format_feature_mask
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked_methods
 
 __all__ = ["Players"]
 
 
+@checked_methods
 @dataclass(frozen=True)
 class Players:
     """The players 0..n−1 of a game and the input elements that belong to each.
@@ -103,6 +105,8 @@ class Players:
             >>> Players.from_feature_mask(torch.tensor([7, 7, 9]), (x,)).ids
             (7, 9)
         """
+        if not inputs:
+            bad_value("inputs", "one or more tensors", "none", "pass a tensor")
         if feature_mask is not None:
             _check_masks(feature_mask, inputs)
         masks = tuple(
@@ -192,6 +196,9 @@ class Players:
         Returns:
             One tensor per input, ``(batch, *outputs, *input.shape[1:])``.
         """
+        if values.shape[-1:] != (len(self),):
+            shape = f"shape {tuple(values.shape)}"
+            bad_value("values", f"of {len(self)} players", shape, "see the last axis")
         return tuple(_scatter(values, mask) for mask in self.masks)
 
 

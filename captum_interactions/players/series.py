@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._signature import checked
 
 __all__ = ["window_mask"]
 
 
+@checked
 def window_mask(
     length: int,
     windows: int,
@@ -61,6 +63,8 @@ def window_mask(
     names = list(channels) if not isinstance(channels, int) else [""] * channels
     check_positive_int("channels", len(names), "a series has a channel")
     ends = [length] if lengths is None else list(lengths)
+    if not ends:
+        bad_value("lengths", "at least one series", "none", "pass None for full ones")
     for end in ends:
         if not 1 <= end <= length:
             bad_value("lengths", f"in 1..{length}", end, "drop an empty series")

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
+from captum_interactions._signature import checked
 
 __all__ = ["superpixel_neighbors", "superpixels"]
 
 
+@checked
 def superpixels(
     images: Tensor,  # (batch, channels, height, width)
     n_segments: int = 16,
@@ -67,6 +69,7 @@ def superpixels(
     return torch.stack(numbered).unsqueeze(1).to(images.device)
 
 
+@checked
 def superpixel_neighbors(
     feature_mask: Tensor,  # (1, 1, height, width)
 ) -> Tensor:
@@ -93,6 +96,10 @@ def superpixel_neighbors(
             f"shape {tuple(feature_mask.shape)}",
             "ask image by image",
         )
+    if feature_mask.is_complex():
+        bad_type(
+            "feature_mask", "a tensor of ids", feature_mask.dtype, "see superpixels"
+        )
     cells = feature_mask.reshape(feature_mask.shape[-2:])
     right = torch.stack([cells[:, :-1].flatten(), cells[:, 1:].flatten()])
     below = torch.stack([cells[:-1].flatten(), cells[1:].flatten()])
@@ -101,6 +108,8 @@ def superpixel_neighbors(
 
 
 def _slic(images: Tensor, n_segments: int, compactness: float) -> list[Tensor]:
+    if not compactness > 0:
+        bad_value("compactness", "positive", compactness, "12 is usual")
     check_positive_int("n_segments", n_segments, "ask for a superpixel")
     if images.shape[1] not in (1, 3):
         bad_value(
@@ -131,7 +140,10 @@ def _slic(images: Tensor, n_segments: int, compactness: float) -> list[Tensor]:
 
 
 def _given(labels: Any, images: Tensor) -> Tensor:
-    maps = torch.as_tensor(labels).cpu()
+    try:
+        maps = torch.as_tensor(labels).cpu()
+    except (TypeError, ValueError, RuntimeError):
+        bad_type("labels", "an array of whole numbers", labels, "pass a label map")
     if maps.dim() == 2:
         maps = maps.unsqueeze(0)
     if maps.dim() == 4 and maps.shape[1] == 1:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked
 
 if TYPE_CHECKING:
     import pandas
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["TablePlayers", "column_mask", "table_players"]
 
 
+@checked
 def column_mask(
     columns: Sequence[str],
     categorical: Sequence[str] = (),
@@ -119,6 +121,7 @@ class TablePlayers:
         return forward_func
 
 
+@checked
 def table_players(
     rows: pandas.DataFrame, background: pandas.DataFrame | None = None
 ) -> TablePlayers:

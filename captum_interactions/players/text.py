@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked
 
 __all__ = ["TextPlayers", "text_players"]
 
@@ -39,6 +40,7 @@ class TextPlayers:
     words: tuple[tuple[str, ...], ...]
 
 
+@checked
 def text_players(
     encoding: Any,
     texts: Sequence[str],

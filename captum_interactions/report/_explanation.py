@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from captum_interactions._signature import checked
 from captum_interactions.report._page import escape, page
 from captum_interactions.report._parts import (
     attribution_map,
@@ -76,6 +77,7 @@ class Explanation:
     reading: Sequence[str] = ()
 
 
+@checked
 def explanation_page(title: str, explanations: Sequence[Explanation]) -> str:
     """Return one page with all explanations; it opens without a network."""
     contents = ""

@@ -15,6 +15,8 @@ import captum
 import torch
 from torch import Tensor
 
+from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.visualization import NEGATIVE, POSITIVE
 
 __all__ = ["escape", "fill", "page", "picture", "template"]
@@ -62,6 +64,7 @@ def escape(value: object) -> str:
     return escape_html(plain)
 
 
+@checked
 def page(title: str, body: str, *scripts: str) -> str:
     """Return a page that needs nothing from elsewhere.
 
@@ -91,9 +94,12 @@ def page(title: str, body: str, *scripts: str) -> str:
     )
 
 
+@checked
 def picture(image: Tensor) -> str:
     """An image ``(3, h, w)`` or ``(1, h, w)`` in 0..1 as the address of a PNG."""
     pixels = (255 * image.detach().cpu().double().clamp(0, 1)).round().to(torch.uint8)
+    if pixels.dim() != 3 or pixels.shape[0] not in (1, 3):
+        bad_value("image", "of shape (3, h, w) or (1, h, w)", tuple(pixels.shape), "")
     channels, height, width = pixels.shape
     rows = pixels.permute(1, 2, 0).reshape(height, width * channels)
     # Each row begins with 0: no filter.

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from captum_interactions._signature import checked
 from captum_interactions.report._page import escape, picture
 from captum_interactions.visualization import sign_color
 
@@ -38,6 +39,7 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g}".replace("-", "\N{MINUS SIGN}")
 
 
+@checked
 def bar(share: float, kind: str = "and") -> str:
     """A bar from the middle, to the right for what adds."""
     share = 0.0 if math.isnan(share) else max(-1.0, min(1.0, share))

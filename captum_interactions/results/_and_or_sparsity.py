@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import check_positive_int
+from captum_interactions._signature import checked_methods
 from captum_interactions.functional import (
     explained_ratio,
     net_explained_ratio,
@@ -25,6 +26,7 @@ from captum_interactions.results._size_pictures import SizePictures
 __all__ = ["Sparsity", "strongest_r_squared"]
 
 
+@checked_methods
 class Sparsity(SizePictures):
     """Readings of I_and and I_or that say how short a list of them may be."""
 

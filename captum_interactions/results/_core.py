@@ -12,6 +12,7 @@ from torch import Tensor
 
 from captum_interactions._captum import format_output
 from captum_interactions._checks import bad_value, check_example, check_positive_int
+from captum_interactions._signature import checked_methods
 from captum_interactions.players import Players
 from captum_interactions.results._noise import above, decade, told, untold
 
@@ -91,6 +92,7 @@ class ResultInfo:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+@checked_methods
 class ResultCore(ABC):
     """What a result is to its own pictures and files: data and readings."""
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
+from captum_interactions._checks import user_level
+
 __all__ = ["above", "decade", "told", "untold", "warn_below"]
 
 # Dust in the last digits misleads nobody; from a thousandth of the strongest on, which
@@ -68,7 +70,7 @@ def _warn(what: str) -> None:
         "(result.noise_floor); they say nothing about the model. Ask for fewer, leave "
         "a constant out of its output, or run it in a finer dtype",
         UserWarning,
-        stacklevel=5,
+        stacklevel=user_level(),
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from captum_interactions import visualization as pictures
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._signature import checked_methods
 from captum_interactions.functional.noise import order_noise_gain
 from captum_interactions.results._core import written
 from captum_interactions.results._noise import warn_below
@@ -25,6 +26,7 @@ __all__ = ["OrderPictures"]
 Output = tuple[int, ...]
 
 
+@checked_methods
 class OrderPictures(PairPictures):
     """Pictures of results that know pairs by context size."""
 
@@ -84,7 +86,7 @@ class OrderPictures(PairPictures):
         """
         check_positive_int("k", k, "ask for at least one pair")
         orders, values, errors = self._shown_by_order(example, output)
-        labels = self.players.names if names is None else names
+        labels = (self.players if names is None else self.players.named(names)).names
         curves, bands = {}, {}
         for a, b in _strongest(values, k):
             name = f"{{{labels[a]}, {labels[b]}}}"

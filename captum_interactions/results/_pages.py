@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_example, check_positive_int
+from captum_interactions._signature import checked_methods
 from captum_interactions.report import Explanation, explanation_page, small_form
 from captum_interactions.results._core import ResultCore
 from captum_interactions.results._noise import decade, untold
@@ -34,6 +35,7 @@ _CURVES = 6
 _DENSE_FROM = 0.25
 
 
+@checked_methods
 class Pages(ResultCore):
     """A result as a page."""
 

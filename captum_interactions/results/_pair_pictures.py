@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions import visualization as pictures
+from captum_interactions._signature import checked_methods
 from captum_interactions.functional.noise import order_noise_gain, pair_noise_gain
 from captum_interactions.results._core import ResultCore
 from captum_interactions.results._noise import warn_below
@@ -37,6 +38,7 @@ class Pairs(NamedTuple):
     label: str
 
 
+@checked_methods
 class PairPictures(ResultCore):
     """Pictures of results that know all pairs."""
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from captum_interactions import visualization as pictures
 from captum_interactions._checks import check_example, check_positive_int
+from captum_interactions._signature import checked_methods
 from captum_interactions.results._core import Interaction, ResultCore
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = ["Pictures"]
 Output = tuple[int, ...]
 
 
+@checked_methods
 class Pictures(ResultCore):
     """The ``plot_…`` methods that need nothing but what every result has."""
 

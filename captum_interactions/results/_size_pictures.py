@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from captum_interactions import visualization as pictures
+from captum_interactions._signature import checked_methods
 from captum_interactions.results._core import ResultCore
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = ["SizePictures"]
 Output = tuple[int, ...]
 
 
+@checked_methods
 class SizePictures(ResultCore):
     """Pictures of results that know interactions of coalitions of several sizes."""
 

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import check_positive_int
+from captum_interactions._kinds import check_masks
+from captum_interactions._signature import checked_methods
 from captum_interactions.estimators import Reading, TableEstimate
 from captum_interactions.functional import (
     coalition_members,
@@ -37,6 +39,7 @@ __all__ = ["AndInteractionResult"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+@checked_methods
 class AndInteractionResult(SizePictures, EstimatedResult):
     """AND interactions I(S) of all coalitions, and what can be read from them.
 
@@ -154,6 +157,7 @@ class AndInteractionResult(SizePictures, EstimatedResult):
         Returns:
             ``(batch, *outputs, C)``, in the units of the value function.
         """
+        check_masks(masks, len(self.players))
         dividends = self.dividends
         if threshold is not None:
             keep = self.salient(threshold)

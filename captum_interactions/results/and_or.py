@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._kinds import check_masks
+from captum_interactions._signature import checked_methods
 from captum_interactions.functional import (
     and_from_or,
     coalition_members,
@@ -63,6 +65,7 @@ class AndOrTerm(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+@checked_methods
 class AndOrInteractionResult(Sparsity, OrderPictures, InteractionResult):
     """AND and OR interactions of a model's output, and what can be read from them.
 
@@ -235,6 +238,7 @@ class AndOrInteractionResult(Sparsity, OrderPictures, InteractionResult):
         table = self._reconstructed(threshold)
         if masks is None:
             return self._returned(table)
+        check_masks(masks, len(self.players))
         return self._returned(table[..., masks_to_codes(masks).to(table.device)])
 
     def _reconstructed(self, threshold: float | None) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.estimators import Estimate
 from captum_interactions.players import Players
 from captum_interactions.results._core import (
@@ -34,6 +35,7 @@ R = TypeVar("R", bound="InteractionResult")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+@checked_methods
 class InteractionResult(Pages, Pictures, ResultCore):
     """Result of an attribution class; tensors are on the inputs' device.
 
@@ -210,6 +212,7 @@ class InteractionResult(Pages, Pictures, ResultCore):
         return found
 
 
+@checked
 def load(path: str | Path, device: torch.device | str = "cpu") -> InteractionResult:
     """Read a result of any class that its ``save`` wrote.
 

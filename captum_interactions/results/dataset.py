@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked_methods
 from captum_interactions.results.base import InteractionResult, load
 
 __all__ = ["ExplainedDataset", "ResultFolder"]
@@ -129,6 +130,7 @@ def read_mark(folder: Path) -> dict[str, str]:
     )
 
 
+@checked_methods
 class ExplainedDataset(Sequence[InteractionResult]):
     """Results of a data set, one per batch, in the order of its loader.
 

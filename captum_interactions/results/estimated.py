@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from captum_interactions._signature import checked_methods
 from captum_interactions.estimators import Estimate, Reading
 from captum_interactions.functional.pairs import resolve_orders
 from captum_interactions.functional.shapley import PairIndex
@@ -23,6 +24,7 @@ __all__ = ["EstimatedResult"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+@checked_methods
 class EstimatedResult(OrderPictures, InteractionResult):
     """A result that holds an estimate: one evaluation, many readings.
 

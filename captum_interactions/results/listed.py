@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked_methods
 from captum_interactions.estimators import Reading
 from captum_interactions.results._core import Listing
 from captum_interactions.results._shapiq_values import listed_values
@@ -22,6 +23,7 @@ __all__ = ["ListedInteractionResult"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+@checked_methods
 class ListedInteractionResult(EstimatedResult):
     """Interactions of listed coalitions of many players, with their standard errors.
 

@@ -10,6 +10,7 @@ import torch
 from captum.attr import LLMAttributionResult
 from torch import Tensor
 
+from captum_interactions._signature import checked_methods
 from captum_interactions.games import PromptGame, PromptOutput
 from captum_interactions.report import explanation_page
 from captum_interactions.results._pair_pictures import PairPictures
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["LLMInteractionResult"]
 
 
+@checked_methods
 class LLMInteractionResult:
     """Results of one method for the response, its tokens and any span of them.
 

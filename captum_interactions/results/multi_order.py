@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked_methods
 from captum_interactions.estimators import PairedEstimate, Reading
 from captum_interactions.functional import order_utility
 from captum_interactions.functional.noise import order_noise_gain
@@ -25,6 +26,7 @@ __all__ = ["MultiOrderInteractionResult"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+@checked_methods
 class MultiOrderInteractionResult(EstimatedResult):
     """Multi-order interactions I^(m)(i,j), and what can be read from them.
 
@@ -132,6 +134,10 @@ class MultiOrderInteractionResult(EstimatedResult):
             matrices: What to read, shaped as ``values``; None reads the interactions.
         """
         source = self._reading.value if matrices is None else matrices
+        n = len(self.players)
+        if source.shape[-2:] != (n, n):
+            shape = f"shape {tuple(source.shape)}"
+            bad_value("matrices", f"of shape (…, {n}, {n})", shape, "see values")
         return read_pairs(source, self.pairs)
 
     def shapley_values(self) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from captum_interactions._checks import check_positive_int
+from captum_interactions._signature import checked_methods
 from captum_interactions.functional.noise import block_noise_gain
 from captum_interactions.results._noise import told
 from captum_interactions.results.base import Interaction, InteractionResult
@@ -37,6 +38,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+@checked_methods
 class MultivariateInteractionResult(InteractionResult):
     """B([A]), its extremes over partitions of A, and those partitions.
 

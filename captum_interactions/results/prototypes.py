@@ -17,6 +17,7 @@ import torch
 from captum.attr import visualization
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.results.multivariate import (
     Block,
     MultivariateInteractionResult,
@@ -38,6 +39,7 @@ class Prototypes(NamedTuple):
     against: tuple[Block, ...]
 
 
+@checked
 def prototypes(
     result: MultivariateInteractionResult,
     example: int = 0,
@@ -72,6 +74,7 @@ def prototypes(
     )
 
 
+@checked
 def prototype_records(
     result: MultivariateInteractionResult,
     words: Sequence[str],
@@ -135,6 +138,7 @@ def prototype_records(
     return records
 
 
+@checked
 def visualize_prototypes(
     result: MultivariateInteractionResult,
     words: Sequence[str],

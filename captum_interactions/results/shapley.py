@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from captum_interactions._signature import checked_methods
 from captum_interactions.functional.noise import pair_noise_gain
 from captum_interactions.results._core import Listing
 from captum_interactions.results._pair_pictures import Pairs
@@ -20,6 +21,7 @@ __all__ = ["ShapleyInteractionResult"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+@checked_methods
 class ShapleyInteractionResult(EstimatedResult):
     """Pairwise Shapley interaction index I(i,j), and all else its estimate says.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from captum_interactions._signature import checked_methods
 from captum_interactions.estimators import Reading, TableEstimate
 from captum_interactions.functional import coalition_members, shapley_taylor
 from captum_interactions.functional.coalitions import codes_of_sizes
@@ -22,6 +23,7 @@ __all__ = ["ShapleyTaylorInteractionResult"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+@checked_methods
 class ShapleyTaylorInteractionResult(EstimatedResult):
     """Shapley–Taylor interactions of all coalitions of at most k players.
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch  # noqa: F401  (doctests)
 from torch import Tensor
 
+from captum_interactions._kinds import check_masks
+from captum_interactions._signature import checked_methods
 from captum_interactions.estimators import SparseEstimate
 from captum_interactions.results._core import Listing
 from captum_interactions.results._shapiq_values import listed_values
@@ -21,6 +23,7 @@ __all__ = ["SparseInteractionResult", "members_of"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+@checked_methods
 class SparseInteractionResult(SizePictures, EstimatedResult):
     """AND interactions of a list of coalitions, and how well they explain v.
 
@@ -80,6 +83,7 @@ class SparseInteractionResult(SizePictures, EstimatedResult):
         Returns:
             ``(batch, *outputs, C)``, in the units of the value function.
         """
+        check_masks(masks, len(self.players))
         return self._returned(self.estimate.predict(masks).value)
 
     def to_shapiq(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from captum_interactions import visualization as pictures
+from captum_interactions._signature import checked_methods
 from captum_interactions.estimators.agglomeration import FIGURES
 from captum_interactions.functional import coalition_members
 from captum_interactions.results._frame import output_of
@@ -32,6 +33,7 @@ __all__ = ["InteractionNode", "InteractionTreeResult"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+@checked_methods
 class InteractionTreeResult(InteractionResult):
     """One interaction tree per example.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
 from captum_interactions._random import own_generator, random_ranks
+from captum_interactions._signature import checked
 from captum_interactions.functional import size_means
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games import Game
@@ -44,6 +45,7 @@ class CutoutCurve:
         return self.values.shape[-1] - 1
 
 
+@checked
 def cutout_expectation(
     game: Game, n_samples: int | None = None, generator: torch.Generator | None = None
 ) -> CutoutCurve:
@@ -120,6 +122,7 @@ class UtilityByOrder:
         return self.empty + self.singles + self.orders.sum(-1)
 
 
+@checked
 def utility_by_order(clean: CutoutCurve, adversarial: CutoutCurve) -> UtilityByOrder:
     """Decompose the utility of an attack into orders of interaction.
 
@@ -185,6 +188,7 @@ class LeaveOneOutStatistics:
     mad: Tensor
 
 
+@checked
 def leave_one_out_statistics(game: Game) -> LeaveOneOutStatistics:
     """Measure the dispersion of v(N) − v(N∖{i}), from n + 1 coalitions.
 

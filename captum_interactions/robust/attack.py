@@ -17,6 +17,7 @@ from captum_interactions._captum import (
 )
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions._random import own_generator
+from captum_interactions._signature import checked_methods
 from captum_interactions.games.arguments import format_inputs, warn_if_training
 from captum_interactions.games.branches import find_modules
 from captum_interactions.games.layers import uncompiled
@@ -29,6 +30,7 @@ from captum_interactions.robust.run import AttackRun, Climb, Loss, Tensors, form
 __all__ = ["TransferAttack"]
 
 
+@checked_methods
 class TransferAttack(Perturbation):
     """An iterated gradient attack, with the parts that make it transfer.
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from captum_interactions._captum import format_additional_forward_args
-from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._checks import bad_type, bad_value, check_positive_int
+from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games import Game, ModelGame
 from captum_interactions.games.arguments import format_inputs
@@ -31,6 +32,7 @@ Utility = Literal["margin", "moving_margin", "cross_entropy"]
 _CELLS = 16
 
 
+@checked
 def perturbation_units(
     inputs: tuple[Tensor, ...], feature_mask: Tensor | tuple[Tensor, ...] | None
 ) -> Tensor | tuple[Tensor, ...] | None:
@@ -44,12 +46,14 @@ def perturbation_units(
         >>> int(perturbation_units((torch.zeros(1, 3, 8, 8),), None).max())
         63
     """
+    inputs = format_inputs(inputs)
     if feature_mask is not None or len(inputs) > 1 or inputs[0].dim() != 4:
         return feature_mask
     height, width = inputs[0].shape[-2:]
     return grid_mask(height, width, min(_CELLS, height), min(_CELLS, width))
 
 
+@checked
 def perturbation_game(
     forward_func: Callable[..., Tensor],
     inputs: Tensor | tuple[Tensor, ...],
@@ -108,6 +112,8 @@ def perturbation_game(
             [tuple(t.shape) for t in perturbed],
             "pass x + δ, not δ of a part",
         )
+    if perturbations_per_eval is not None:
+        check_positive_int("perturbations_per_eval", perturbations_per_eval, "or None")
     labels = as_labels(target, len(clean[0]), clean[0].device)
     args = format_additional_forward_args(additional_forward_args) or ()
     with torch.no_grad():
@@ -135,6 +141,7 @@ def perturbation_game(
     )
 
 
+@checked
 def unit_interactions(game: Game) -> Tensor:
     """Evaluate each unit's mean interaction with the others, from 2n + 2 coalitions.
 
@@ -171,6 +178,7 @@ def unit_interactions(game: Game) -> Tensor:
     return (full - without - alone + empty) / (n - 1)
 
 
+@checked
 def mean_interaction(game: Game) -> Tensor:
     """Evaluate the mean interaction of all pairs of units, from 2n + 2 coalitions.
 

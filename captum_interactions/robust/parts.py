@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._signature import checked_methods
 from captum_interactions.games.branches import find_modules, scaled_gradients
 from captum_interactions.robust._gradients import (
     Diversity,
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 
+@checked_methods
 @dataclass(frozen=True)
 class Momentum(AttackPart):
     """MI: the direction is the sum of all gradients, earlier ones decayed.
@@ -67,6 +69,7 @@ class Momentum(AttackPart):
         return accumulated
 
 
+@checked_methods
 @dataclass(frozen=True)
 class TranslationInvariance(AttackPart):
     """TI: the gradient is convolved with a Gaussian, as if over shifted images.
@@ -96,6 +99,7 @@ class TranslationInvariance(AttackPart):
         )
 
 
+@checked_methods
 @dataclass(frozen=True)
 class SkipGradient(AttackPart):
     """SGM: less gradient through the residual branches, more through the skips.
@@ -139,6 +143,7 @@ class SkipGradient(AttackPart):
         return scaled
 
 
+@checked_methods
 @dataclass(frozen=True)
 class NoiseAverage(AttackPart):
     """VR: the gradient is a mean over copies with Gaussian noise.
@@ -182,6 +187,7 @@ class NoiseAverage(AttackPart):
         return self.std * noise.to(like)
 
 
+@checked_methods
 @dataclass(frozen=True)
 class InputDiversity(AttackPart):
     """DI: with some probability, the network sees images resized and moved at random.

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._signature import checked_methods
 from captum_interactions.games.passes import copies_at_once
 from captum_interactions.robust._gradients import draw_units
 from captum_interactions.robust.game import margin_of, strongest_other
@@ -19,6 +20,7 @@ from captum_interactions.robust.run import AttackRun, Climb, Tensors
 __all__ = ["InteractionReduction"]
 
 
+@checked_methods
 @dataclass(frozen=True)
 class InteractionReduction(AttackPart):
     """IR: climb E[loss] − λ·G, so that the units of the perturbation interact less.

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.games.passes import Passes
 from captum_interactions.robust.game import (
     as_labels,
@@ -36,6 +37,7 @@ class LeaveOneOutSuccess:
     success: Tensor = field(repr=False)
 
 
+@checked
 def success_by_step(
     forward_func: Callable[..., Tensor],
     trajectory: Tensor,
@@ -62,6 +64,9 @@ def success_by_step(
         >>> success_by_step(torch.nn.Identity(), 5 * states, 0).tolist()
         [[False, True]]
     """
+    if trajectory.dim() < 2:
+        shape = f"shape {tuple(trajectory.shape)}"
+        bad_value("trajectory", "(steps, batch, *features)", shape, "see trajectory")
     steps, batch = trajectory.shape[:2]
     labels = as_labels(target, batch, trajectory.device).repeat(steps)
     with torch.no_grad():
@@ -72,6 +77,7 @@ def success_by_step(
     return success.reshape(steps, batch).T
 
 
+@checked
 def leave_one_out_success(success: Tensor) -> LeaveOneOutSuccess:
     """Choose the number of steps for each image by all the others.
 

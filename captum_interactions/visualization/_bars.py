@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.visualization._inputs import SIGNS, Term, joined, read_terms
 from captum_interactions.visualization._style import (
     INK,
@@ -36,6 +37,7 @@ __all__ = [
 _FILLS = {"and": "", "or": "/////"}
 
 
+@checked
 def plot_size_strength(
     up: Tensor,  # (n + 1,) or (kinds, n + 1)
     down: Tensor,
@@ -89,6 +91,7 @@ def plot_size_strength(
     return figure, axes
 
 
+@checked
 def plot_strongest(terms: Iterable[Any], ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Bars of the strongest interactions, as ``top_k`` returns them for one example.
 
@@ -130,6 +133,7 @@ def plot_strongest(terms: Iterable[Any], ax: Axes | None = None) -> tuple[Figure
     return figure, axes
 
 
+@checked
 def plot_waterfall(
     terms: Iterable[Any],
     start: float,

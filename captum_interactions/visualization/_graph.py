@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.visualization._inputs import (
     SIGNS,
     Term,
@@ -29,6 +30,7 @@ __all__ = ["plot_and_or_graph"]
 _CURVE_STEPS = 24
 
 
+@checked
 def plot_and_or_graph(
     terms: Iterable[Any],
     names: Sequence[str],

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._signature import checked
 from captum_interactions.visualization._inputs import (
     Term,
     check_image,
@@ -52,6 +53,7 @@ def panels_for(count: int, ax: Sequence[Axes] | None) -> tuple[Figure, list[Axes
     return figure, grid[:count]
 
 
+@checked
 def plot_coalitions_on_image(
     terms: Sequence[Any],
     image: Tensor,  # (channels, height, width)
@@ -113,6 +115,7 @@ def _title(term: Term, inside: Tensor) -> str:
     return title
 
 
+@checked
 def plot_pairs_on_image(
     values: Tensor,  # (n, n)
     image: Tensor,  # (channels, height, width)

@@ -59,6 +59,8 @@ def read_terms(terms: Iterable[Any]) -> list[Term]:
             "a list of lists",
             "pass `result.top_k(10)[0]`, with one more index per output axis",
         )
+    if not all(hasattr(term, "players") and hasattr(term, "value") for term in found):
+        bad_value("terms", "interactions", f"{found[0]!r}"[:40], "pass result.top_k()")
     return [
         Term(
             tuple(term.players),
@@ -139,15 +141,17 @@ def strongest_pairs(values: Tensor, k: int) -> list[tuple[int, int]]:
     return [(int(i[p]), int(j[p])) for p in order if strength[p] > 0]
 
 
-def read_singles(singles: Tensor | None, n: int) -> list[float] | None:
+def read_singles(
+    singles: Tensor | None, n: int, argument: str = "singles"
+) -> list[float] | None:
     """One value per player, or None."""
     if singles is None:
         return None
     if not isinstance(singles, Tensor):
-        bad_type("singles", "a tensor (n,)", singles, "pass one example's values")
+        bad_type(argument, "a tensor (n,)", singles, "pass one example's values")
     if singles.shape != (n,):
         bad_value(
-            "singles",
+            argument,
             f"of shape ({n},), one value per player",
             f"shape {tuple(singles.shape)}",
             "pass one example, such as `result.shapley_values()[0]`",

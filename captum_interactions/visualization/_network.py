@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._signature import checked
 from captum_interactions.visualization._inputs import (
     check_image,
     membership,
@@ -45,6 +46,7 @@ _ARC_STEPS = 40
 _WIDTHS, _WIDTHS_ON_IMAGE = (0.6, 5.0), (0.8, 3.4)
 
 
+@checked
 def plot_network(
     values: Tensor,  # (n, n)
     k: int = 20,

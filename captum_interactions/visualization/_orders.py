@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked
 from captum_interactions.visualization._style import (
     INK,
     MARKERS,
@@ -49,6 +50,7 @@ class _Curve(NamedTuple):
     high: Tensor | None = None
 
 
+@checked
 def plot_orders(
     curves: Any,
     orders: Sequence[int] | None = None,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.visualization._inputs import (
     read_names,
     read_pairs,
@@ -34,6 +35,7 @@ __all__ = ["plot_pairs"]
 _NUMBERED, _NAMED = 8, 40
 
 
+@checked
 def plot_pairs(
     values: Tensor,  # (n, n)
     names: Sequence[str] | None = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.visualization._inputs import read_singles, strongest_pairs
 from captum_interactions.visualization._style import (
     INK,
@@ -43,6 +44,7 @@ class _Run(NamedTuple):
     owner: int | None
 
 
+@checked
 def plot_prompt(
     texts: Sequence[str],
     owners: Sequence[int | None],
@@ -97,6 +99,7 @@ def plot_prompt(
     return figure, axes
 
 
+@checked
 def plot_response_tokens(
     values: Tensor,  # (outputs, n)
     names: Sequence[str],
@@ -161,7 +164,7 @@ def check_owners(
             len(owners),
             "None where a text is nobody's",
         )
-    singles = read_singles(values, n)
+    singles = read_singles(values, n, "values")
     assert singles is not None
     return singles
 

@@ -8,6 +8,7 @@ from html import escape
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.visualization._prompt import check_owners
 from captum_interactions.visualization._style import MUTED, sign_color, signed
 
@@ -17,6 +18,7 @@ _TEXT = "white-space:pre-wrap;line-height:1.7;margin:0.4em 0"
 _CELL = "padding:2px 7px;text-align:right;white-space:nowrap"
 
 
+@checked
 def prompt_html(
     texts: Sequence[str],
     owners: Sequence[int | None],
@@ -54,6 +56,8 @@ def prompt_html(
             f"shape {tuple(values.shape)}",
             "pass one example",
         )
+    if not bool(values.isfinite().all()):
+        bad_value("values", "finite", "NaN or infinity", "look at the model's outputs")
     singles = check_owners(texts, owners, values[0])
     parts = [
         f'<div style="{_TEXT}">{_colored(texts, owners, singles, names)}</div>',

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.visualization._style import (
     INK,
     MUTED,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_sorted_interactions"]
 
 
+@checked
 def plot_sorted_interactions(
     strengths: Tensor,  # (K,)
     thresholds: Sequence[float] = (0.05,),
@@ -70,6 +72,8 @@ def plot_sorted_interactions(
         count = int((strength > level).sum())
         axes.axhline(level, color=MUTED, lw=1, ls="--")
         _write_on_line(axes, level, f"{threshold:g} of the largest: {count} above")
+    if noise == float("inf"):
+        bad_value("noise", "finite", noise, "pass 0 for none")
     if noise > 0:
         axes.axhline(noise, color=MUTED, lw=0.8, ls=":")
         _write_on_line(axes, noise, "noise of v(S)")

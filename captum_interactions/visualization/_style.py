@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
+from captum_interactions._signature import checked
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import LinearSegmentedColormap
@@ -49,6 +51,7 @@ _MARKS = {"\n": "\u21b5", "\r": "\u21b5", "\t": "\u21e5"}
 _LEGEND_WIDTH, _HANDLE_WIDTH = 64, 6
 
 
+@checked
 def sign_color(value: float) -> str:
     """Return the color of a value: blue if it adds, vermilion if it takes away.
 
@@ -92,6 +95,7 @@ def aligned(values: Iterable[float]) -> list[str]:
     ]
 
 
+@checked
 def literal(name: object, limit: int = _NAME_LENGTH) -> str:
     r"""Write a name as it is, whatever is in it.
 
@@ -123,6 +127,7 @@ def _drawable(character: str) -> str:
     return character
 
 
+@checked
 def diverging() -> LinearSegmentedColormap:
     """Return the map from vermilion over white to blue, equally dark at both ends."""
     from matplotlib.colors import LinearSegmentedColormap

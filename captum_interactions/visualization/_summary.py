@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._signature import checked
 from captum_interactions.visualization._style import (
     INK,
     MUTED,
@@ -30,6 +31,7 @@ __all__ = ["plot_summary"]
 _DOT, _STEP, _REACH = 0.012, 0.07, 0.4
 
 
+@checked
 def plot_summary(
     values: Tensor,  # (examples, K)
     labels: Sequence[str],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked
 from captum_interactions.visualization._inputs import (
     read_names,
     read_singles,
@@ -30,6 +31,7 @@ __all__ = ["plot_coalitions_on_text"]
 _LINE, _CHARACTER, _HEIGHT = 84, 0.1, 0.36
 
 
+@checked
 def plot_coalitions_on_text(
     terms: Iterable[Any],
     names: Sequence[str],

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._signature import checked
 from captum_interactions.visualization._style import (
     MUTED,
     NEGATIVE,
@@ -28,6 +29,7 @@ Place = tuple[float, float]
 _FAINT = 1e-3
 
 
+@checked
 def plot_tree(
     root: Node, names: Sequence[str] | None = None, ax: Axes | None = None
 ) -> tuple[Figure, Axes]:
@@ -68,6 +70,8 @@ def plot_tree(
             "pass `result.to_dict()`, or let the result draw: `result.plot_tree()`",
         )
     nodes = list(_walk(root))
+    if not all({"span", "names", "phi", "b_between"} <= set(node) for node in nodes):
+        bad_value("root", "a dictionary of a tree", sorted(root), "see to_dict")
     leaves = [node for node in nodes if not _children(node)]
     words = _words(leaves, names)
     width = max(5.0, 0.2 + sum(map(_room, words)))

@@ -315,7 +315,7 @@ def test_plot_colors_tell_the_sign():
         (4, {"criterion": "size"}, ValueError, "`criterion` must be one of"),
         (4, {"neighbors": [(0, 1), (2, 3)]}, ValueError, "connected graph.*2 parts"),
         (4, {"neighbors": [(0, 9)]}, ValueError, "pairs of different players among"),
-        (4, {"neighbors": 3}, TypeError, "`neighbors` must be a sequence of pairs"),
+        (4, {"neighbors": 3}, TypeError, "`neighbors` must be a sequence of"),
         (4, {"neighbors": [1, 2]}, TypeError, "`neighbors` must be a sequence of"),
     ],
 )

@@ -477,7 +477,7 @@ def test_bad_types():
         method.fit([data()])
     with pytest.raises(TypeError, match="`init` must be 'mean', 'zero', a number"):
         method.fit(data(), init=[0.0])
-    with pytest.raises(TypeError, match="`max_order` must be an integer or a float"):
+    with pytest.raises(TypeError, match="`max_order` must be a number"):
         method.fit(data(), max_order="half")
     with pytest.raises(TypeError, match="`steps` must be a positive integer"):
         method.fit(data(), steps=2.5)

@@ -271,7 +271,9 @@ class TestBadInput:
             )
 
     def test_an_order_that_is_no_number(self):
-        with pytest.raises(TypeError, match="`orders` must be integers, or floats"):
+        with pytest.raises(
+            TypeError, match="`orders` must be a sequence of integers or numbers"
+        ):
             MultiOrderInteraction(Mlp()).attribute(double(1, 4), orders=["low"])
 
     def test_reuse_beyond_twenty_players(self):

@@ -66,5 +66,5 @@ def test_bad_sizes():
     method, x = ShapleyTaylorInteraction(refuse), torch.zeros(1, 4)
     with pytest.raises(ValueError, match="`max_size` must be a positive integer"):
         method.interactions(x, max_size=0)
-    with pytest.raises(TypeError, match="`max_size` must be a positive integer"):
+    with pytest.raises(TypeError, match="`max_size` must be an integer"):
         method.interactions(x, max_size=1.5)

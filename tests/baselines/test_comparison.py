@@ -57,7 +57,7 @@ def test_figures_are_those_of_each_baseline():
 
 def test_bad_comparisons():
     x = torch.ones(1, 3)
-    with pytest.raises(TypeError, match="`baselines` must be a dict of baselines"):
+    with pytest.raises(TypeError, match="`baselines` must be a dict"):
         compare_baselines(model, x, [0.0])
     with pytest.raises(ValueError, match="`baselines` must be at least one baseline"):
         compare_baselines(model, x, {})

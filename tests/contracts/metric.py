@@ -76,7 +76,7 @@ class MetricContract:
         with pytest.raises(ValueError, match=f"`result` must be of {self.n_players} p"):
             metric.merge(other)
         wrong = AndInteraction(Mlp(5)).interactions(double(1, 5), target=0)
-        with pytest.raises(TypeError, match=r"must be a .*InteractionResult"):
+        with pytest.raises(TypeError, match=r"must be an? .*InteractionResult"):
             metric.update(*(wrong,) * self.results_per_update)
         assert f"{2 * self.each} summed" in repr(metric)
 

@@ -298,12 +298,12 @@ BAD = [
     (
         {"perturbations_per_eval": 2.0},
         TypeError,
-        "`perturbations_per_eval` must be a p",
+        "`perturbations_per_eval` must be an integer",
     ),
     (
         {"perturbations_per_eval": True},
         TypeError,
-        "`perturbations_per_eval` must be a p",
+        "`perturbations_per_eval` must be an integer",
     ),
     ({"feature_mask": torch.tensor([0, 1, -2])}, ValueError, "non-negative"),
 ]

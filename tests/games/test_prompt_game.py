@@ -401,7 +401,7 @@ def test_bad_input_costs_nothing():
 
     with pytest.raises(TypeError, match="no `log_probs`"):
         game("a", model=lambda x: x)
-    with pytest.raises(TypeError, match="`players` must be PromptPlayers"):
+    with pytest.raises(TypeError, match="`players` must be a PromptPlayers"):
         game("a", players=["hot"])
     with pytest.raises(ValueError, match="at least one token"):
         game("")

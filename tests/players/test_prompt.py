@@ -176,7 +176,7 @@ def test_chat(kind, added):
         "The red box?",
     )
     for wrong in ([], ["What is it?"]):
-        with pytest.raises(TypeError, match="one dictionary per message"):
+        with pytest.raises(TypeError, match=r"`messages` must be a (list|sequence) of"):
             PromptPlayers.from_chat(tok, wrong)
     with pytest.raises(TypeError, match="with a chat template"):
         PromptPlayers.from_chat(_Slow(), CHAT)

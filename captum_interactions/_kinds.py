@@ -1,0 +1,285 @@
+"""Whether a value is of the kind that an annotation names, and the words for it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import (
+    Any,
+    Literal,
+    Protocol,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    runtime_checkable,
+)
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from captum_interactions._checks import bad_type, bad_value
+
+__all__ = ["Axes", "check_kind", "check_masks"]
+
+# Sizes, counts and codes are 64-bit integers in torch.
+_LARGEST = 2**63 - 1
+# Items of a sequence that are looked at: 20 ms of time.
+_ITEMS = 20_000
+
+
+@runtime_checkable
+class Axes(Protocol):
+    """What matplotlib's axes have: it is imported only when something is drawn."""
+
+    figure: Any
+
+
+def check_kind(name: str, kind: Any, value: object) -> None:
+    """Refuse a value that is not of an annotation's kind.
+
+    Args:
+        name: The argument's.
+        kind: An annotation, evaluated. What it says of classes, numbers, words, tensors
+            (dense, with data), sequences, tuples and functions is looked at; anything
+            else fits.
+        value: What came.
+
+    Raises:
+        TypeError: If it is something else.
+        ValueError: If it is a tensor without data, a number that is none or too large,
+            or an unknown word.
+    """
+    kinds = _alternatives(kind)
+    if torch.device in kinds:  # a text is one by its name
+        kinds = [one for one in kinds if one is not str]
+    if _is_any_of(kinds, value):
+        return
+    words, remedy = _words(kinds)
+    if isinstance(value, Tensor) and Tensor in kinds:
+        state = "on the meta device" if value.is_meta else f"of layout {value.layout}"
+        bad_value(name, "a dense tensor with data", f"one {state}", "materialize it")
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        bad = bad_value if type(value) in _plain(kinds) else None
+        if bad is not None:
+            bad(name, words, f"{value!r}"[:80], remedy)
+    for one in kinds:  # a sequence, but for one item
+        if get_origin(one) in (Sequence, tuple) and _is_listed(value):
+            items: Any = value
+            parts = [part for part in get_args(one) if part is not ...]
+            wrong = [item for item in items if not _fits(parts[0], item)]
+            received = f"{type(value).__name__} with {wrong[0]!r}"[:80] if wrong else ""
+            raise TypeError(
+                f"`{name}` must be {words}, got a {received or repr(value)[:80]}; "
+                f"{remedy}"
+            )
+    bad_type(name, words, value, remedy)
+
+
+def check_masks(masks: object, n: int, name: str = "masks") -> None:
+    """Refuse what is no boolean tensor of coalitions of n players."""
+    if not isinstance(masks, Tensor) or masks.dtype != torch.bool or masks.is_meta:
+        received = masks.dtype if isinstance(masks, Tensor) else masks
+        bad_type(name, "a boolean tensor", received, "True marks present players")
+    if masks.dim() < 2 or masks.shape[-1] != n:
+        bad_value(
+            name,
+            f"of shape (C, {n})",
+            f"shape {tuple(masks.shape)}",
+            "give each coalition one entry per player",
+        )
+
+
+def _plain(kinds: Sequence[Any]) -> set[type]:
+    """The types of plain values that some of the kinds are about."""
+    found: set[type] = set()
+    for kind in kinds:
+        if get_origin(kind) is Literal:
+            found |= {type(word) for word in get_args(kind)}
+        else:
+            found |= _VALUES.get(kind, set())
+    return found
+
+
+def _alternatives(kind: Any) -> list[Any]:
+    if get_origin(kind) in (Union, UnionType):
+        return [one for part in get_args(kind) for one in _alternatives(part)]
+    if isinstance(kind, TypeVar):
+        some = kind.__constraints__ or ((kind.__bound__,) if kind.__bound__ else (Any,))
+        return [one for part in some for one in _alternatives(part)]
+    return [kind]
+
+
+def _is_any_of(kinds: Sequence[Any], value: object) -> bool:
+    return any(_fits_one(one, value) for one in kinds)
+
+
+def _fits(kind: Any, value: object) -> bool:
+    return _is_any_of(_alternatives(kind), value)
+
+
+def _fits_one(kind: Any, value: Any) -> bool:
+    origin, parts = get_origin(kind), get_args(kind)
+    if kind in _SIMPLE:
+        return _SIMPLE[kind](value)
+    if origin is Literal:
+        return isinstance(value, (str, int)) and value in parts
+    if origin is tuple:
+        return _fits_tuple(parts, value)
+    if origin is Sequence:
+        return (
+            _is_listed(value)
+            and not isinstance(value, (str, bytes))
+            and all(_fits(parts[0], item) for item in islice(value, _ITEMS))
+        )
+    if origin is not None:
+        kind = origin
+    if kind is Callable:
+        return callable(value)
+    try:
+        return isinstance(value, kind) if isinstance(kind, type) else True
+    except TypeError:  # a protocol that can't be asked
+        return True
+
+
+def _fits_tuple(parts: tuple[Any, ...], value: object) -> bool:
+    inputs = Tensor in parts  # a list of inputs means something else to Captum
+    if not isinstance(value, tuple if inputs else (tuple, list)):
+        return False
+    if len(parts) == 2 and parts[1] is Ellipsis:
+        return all(_fits(parts[0], item) for item in value)
+    return len(parts) == len(value) and all(map(_fits, parts, value))
+
+
+def _is_listed(value: Any) -> bool:
+    """Lists, tuples and ranges; arrays and indices of numpy and pandas."""
+    if isinstance(value, Tensor):
+        return False
+    return isinstance(value, Sequence) or (
+        hasattr(value, "__array__") and getattr(value, "ndim", 0) > 0
+    )
+
+
+def _is_tensor(value: object) -> bool:
+    return (
+        isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and not value.is_meta
+    )
+
+
+def _is_integer(value: object) -> bool:
+    return (
+        isinstance(value, Integral)
+        and not isinstance(value, bool)
+        and -_LARGEST <= int(value) <= _LARGEST
+    )
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    if isinstance(value, Integral):
+        return _is_integer(value)
+    return not math.isnan(float(value))
+
+
+def _is_device(value: object) -> bool:
+    if not isinstance(value, (str, torch.device)):
+        return False
+    try:
+        torch.device(value)
+    except RuntimeError:
+        return False
+    return True
+
+
+_SIMPLE: dict[Any, Callable[[Any], bool]] = {
+    Any: lambda value: True,
+    object: lambda value: True,
+    None: lambda value: value is None,
+    NoneType: lambda value: value is None,
+    Tensor: _is_tensor,
+    int: _is_integer,
+    float: _is_number,
+    bool: lambda value: isinstance(value, (bool, np.bool_)),
+    torch.device: _is_device,
+}
+# What each kind is called, and what to do.
+_CALLED: dict[Any, tuple[str, str]] = {
+    Tensor: ("a tensor", "convert it with torch.as_tensor"),
+    int: ("an integer", "pass a whole number of up to 63 bits"),
+    float: ("a number", "pass a float that is not NaN"),
+    bool: ("True or False", "pass a bool"),
+    str: ("a text", "pass a str"),
+    torch.device: ("a device", "pass 'cpu' or a torch.device"),
+    torch.Generator: ("a torch.Generator", "see torch.Generator().manual_seed"),
+    torch.nn.Module: ("an nn.Module", "pass a model or one of its modules"),
+    os.PathLike: ("a path", "pass a str or a Path"),
+    Callable: ("callable", "pass a function"),
+    Iterable: ("an iterable", "pass a list"),
+    Mapping: ("a dict", "pass one"),
+    dict: ("a dict", "pass one"),
+    None: ("None", ""),
+    NoneType: ("None", ""),
+}
+
+
+def _words(kinds: Sequence[Any]) -> tuple[str, str]:
+    called = [_called(kind) for kind in kinds]
+    return " or ".join(dict.fromkeys(words for words, _ in called)), called[0][1]
+
+
+def _called(kind: Any) -> tuple[str, str]:
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return f"one of {parts}", "pick one"
+    if origin in (Sequence, tuple):
+        what, made = ("tuple", "tuple") if origin is tuple else ("sequence", "list")
+        return f"a {what} of {_items(parts)}", f"pass a {made}"
+    kind = origin or kind
+    if kind in _CALLED:
+        return _CALLED[kind]
+    name = getattr(kind, "__name__", str(kind))
+    return f"{'an' if name[0] in 'AEIO' else 'a'} {name}", f"pass one {name}"
+
+
+def _items(parts: Sequence[Any]) -> str:
+    """The plural of what a sequence holds."""
+    if len(parts) == 2 and parts[0] is parts[1]:
+        return f"two {_items(parts[:1])}"
+    kinds = [one for part in parts if part is not ... for one in _alternatives(part)]
+    return " or ".join(dict.fromkeys(map(_plural, kinds)))
+
+
+def _plural(kind: Any) -> str:
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is tuple and parts == (int, int):
+        return "pairs of integers"
+    if origin in (Sequence, tuple):
+        return f"{'tuples' if origin is tuple else 'sequences'} of {_items(parts)}"
+    kind = origin or kind
+    return _PLURAL.get(kind) or getattr(kind, "__name__", "item") + "s"
+
+
+# Numbers and words that are wrong in value and not in kind.
+_VALUES: dict[Any, set[type]] = {
+    int: {int},
+    float: {int, float},
+    torch.device: {str},
+}
+_PLURAL = {
+    int: "integers",
+    float: "numbers",
+    str: "texts",
+    bool: "True or False",
+    Tensor: "tensors",
+    None: "None",
+    NoneType: "None",
+    Mapping: "dictionaries",
+}
