@@ -97,7 +97,7 @@ class TooSlowError(Exception):
     pass
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def within_seconds():
     def stop(*_):
         raise TooSlowError
@@ -144,6 +144,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.usefixtures("within_seconds")
 @pytest.mark.parametrize("name", [n for n in FUNCTIONS if n[11:] not in SHAPES])
 def test_functions_name_the_argument(name):
     function = FUNCTIONS[name]

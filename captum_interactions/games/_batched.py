@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from captum_interactions._captum import progress_bar
-from captum_interactions._signature import checked_methods
 from captum_interactions.games._forward import Forward
 from captum_interactions.games._model_blocks import ModelBlocks
 from captum_interactions.games._one_by_one import (
@@ -48,7 +47,6 @@ __all__ = ["BatchedGame"]
 _FEW_PASSES = 2
 
 
-@checked_methods
 class BatchedGame(Game):
     """Evaluates sources of rows, several coalitions in a pass where that is harmless.
 

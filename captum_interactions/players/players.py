@@ -15,8 +15,8 @@ from captum_interactions._signature import checked_methods
 __all__ = ["Players"]
 
 
-@checked_methods
 @dataclass(frozen=True)
+@checked_methods
 class Players:
     """The players 0..n−1 of a game and the input elements that belong to each.
 

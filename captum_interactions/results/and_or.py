@@ -135,8 +135,7 @@ class AndOrInteractionResult(Sparsity, OrderPictures, InteractionResult):
         """Pairwise index of all pairs, ``(batch, *outputs, n, n)``.
 
         Args:
-            index: ``"SII"``, ``"BII"``, ``"STII"`` or ``"k-SII"``, as
-                :func:`~captum_interactions.functional.pair_index_from_and` defines.
+            index: ``"SII"``, ``"BII"``, ``"STII"`` or ``"k-SII"``.
         """
         return self._returned(pair_index_from_and(self.dividends, index))
 
@@ -170,8 +169,7 @@ class AndOrInteractionResult(Sparsity, OrderPictures, InteractionResult):
             max_size: Largest |S| to consider; ``None`` for n.
 
         Returns:
-            For each example a list of :class:`AndOrTerm` (nested once more for each
-            output axis).
+            For each example (and output) a list of :class:`AndOrTerm`.
 
         Raises:
             ValueError: If k is not positive or no coalition has such a size.
@@ -180,8 +178,7 @@ class AndOrInteractionResult(Sparsity, OrderPictures, InteractionResult):
         codes = codes_of_sizes(len(self.players), min_size, max_size, self.parts.device)
         # An OR interaction of at most one player is booked as AND: skip those entries.
         values = self.parts[..., codes].flatten(-2)
-        strength = values.abs()
-        order = strength.topk(min(k, values.shape[-1]), dim=-1).indices
+        order = values.abs().topk(min(k, values.shape[-1]), dim=-1).indices
         terms = self._terms(values, order, codes.tolist())
         return told(terms, self._rounding())
 

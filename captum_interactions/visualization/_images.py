@@ -89,6 +89,8 @@ def plot_coalitions_on_image(
     """
     check_image(image)
     shown = read_terms(terms)
+    if not feature_mask.numel() or not bool(feature_mask.isfinite().all()):
+        bad_value("feature_mask", "players of elements", "none", "see players.masks")
     n = 1 + max([int(feature_mask.max()), *(p for t in shown for p in t.players)])
     inside = membership(feature_mask, n, image) > 0
     figure, panels = panels_for(len(shown), ax)

@@ -123,7 +123,7 @@ def test_the_network_is_left_alone():
         ({"pairs": torch.tensor([[1, 1]])}, ValueError, "`pairs` must be rows of two"),
         ({"pairs": torch.tensor([[0, 8]])}, ValueError, "players in 0..7"),
         ({"pairs": [(0, 1)]}, TypeError, "`pairs` must be a tensor"),
-        ({"pairs": 0}, ValueError, "`n_pairs` must be a positive"),
+        ({"pairs": 0}, ValueError, "`pairs` must be a positive"),
         ({"n_contexts": 1}, ValueError, "`n_contexts` must be at least 2"),
         ({"score": "x"}, ValueError, "`score` must be one of"),
         ({"model": nn.Sequential(nn.Linear(8, 3), nn.Softmax(-1))}, ValueError,
