@@ -40,7 +40,6 @@ def estimator_calls():
     coalitions = torch.eye(N).bool()
     plan = {"n": N, "budget": 12}
     calls = {
-        "TableEstimate": (estimators.TableEstimate, {"table": TABLE[None]}),
         "kernel_plan": (run(estimators.kernel_plan), {"n_players": N, "budget": 12}),
         "table_plan": (run(estimators.table_plan), plan),
         "order_plan": (
