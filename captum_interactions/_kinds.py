@@ -61,6 +61,8 @@ def check_kind(name: str, kind: Any, value: object) -> None:
     if _is_any_of(kinds, value):
         return
     words, remedy = _words(kinds)
+    if hasattr(value, "attributions"):
+        remedy = "read it, or a result draws itself: `result.plot_…()`"
     if isinstance(value, Tensor) and Tensor in kinds:
         state = "on the meta device" if value.is_meta else f"of layout {value.layout}"
         bad_value(name, "a dense tensor with data", f"one {state}", "materialize it")
@@ -69,13 +71,17 @@ def check_kind(name: str, kind: Any, value: object) -> None:
         if bad is not None:
             bad(name, words, f"{value!r}"[:80], remedy)
     for one in kinds:  # a sequence, but for one item
-        if get_origin(one) in (Sequence, tuple) and _is_listed(value):
+        if (
+            get_origin(one) in (Sequence, tuple)
+            and _is_listed(value)
+            and not isinstance(value, str)
+        ):
             items: Any = value
             parts = [part for part in get_args(one) if part is not ...]
             wrong = [item for item in items if not _fits(parts[0], item)]
             received = f"{type(value).__name__} with {wrong[0]!r}"[:80] if wrong else ""
             raise TypeError(
-                f"`{name}` must be {words}, got a {received or repr(value)[:80]}; "
+                f"`{name}` must be {words}, got a {received or type(value).__name__}; "
                 f"{remedy}"
             )
     bad_type(name, words, value, remedy)

@@ -325,7 +325,7 @@ def test_nothing_is_left_behind():
     ("methods", "call", "error", "message"),
     [
         ({}, {}, ValueError, "`methods` must be a dictionary of at least one name"),
-        ([1], {}, ValueError, "`methods` must be a dictionary of at least one name"),
+        ([1], {}, TypeError, "`methods` must be a dict, got list"),
         ({"x": 3}, {}, TypeError, r"`methods\['x'\]` must be a Captum attribution"),
         ("model", {}, ValueError, "`target` must be an output that gives one scalar"),
         ("model", {"baselines": torch.zeros(7)}, ValueError, "`baselines` must be"),

@@ -252,7 +252,7 @@ def test_tree_is_drawn_by_its_result():
         line.get_xydata().tolist() for line in own.lines
     ]
     figure.canvas.draw()
-    with pytest.raises(TypeError, match="`root` must be a dictionary, got Tensor"):
+    with pytest.raises(TypeError, match="`root` must be a dict, got Tensor"):
         plot_tree(torch.zeros(3, 3))
 
 
@@ -277,7 +277,11 @@ def test_nothing_to_draw_is_no_error():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda r, x: plot_pairs([1]), TypeError, r"`values` must be a matrix \(n, n"),
+        (
+            lambda r, x: plot_pairs([1]),
+            TypeError,
+            "`values` must be a tensor",
+        ),
         (lambda r, x: plot_pairs(r), TypeError, "a result draws itself: `result.plot"),
         (lambda r, x: plot_pairs(torch.ones(2, 3)), ValueError, r"got shape \(2, 3\)"),
         (
