@@ -252,6 +252,8 @@ def _called(kind: Any) -> tuple[str, str]:
     if kind in _CALLED:
         return _CALLED[kind]
     name = getattr(kind, "__name__", str(kind))
+    if name == "Game":
+        return "a game", "pass ModelGame(model, inputs), or a TableGame"
     return f"{'an' if name[0] in 'AEIO' else 'a'} {name}", f"pass one {name}"
 
 

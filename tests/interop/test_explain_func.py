@@ -109,7 +109,7 @@ class Pair(Fewer):
 
 def test_bad_calls():
     x = double(3, 4).numpy()
-    with pytest.raises(TypeError, match="`method` must be an attribution class, or a"):
+    with pytest.raises(TypeError, match="`method` must be callable"):
         quantus_explain_func(AndInteraction(Mlp()))
     for method, received in [(Fewer, r"shape \(1, 4\)"), (Pair, "tuple")]:
         explain = quantus_explain_func(method)

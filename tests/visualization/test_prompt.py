@@ -66,7 +66,7 @@ def test_html_escapes_and_lists():
 def test_what_does_not_fit():
     with pytest.raises(ValueError, match="one per text"):
         plot_prompt(TEXTS, OWNERS[:2], VALUES)
-    with pytest.raises(ValueError, match=r"`singles` must be of shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"`values` must be of shape \(2,\)"):
         plot_prompt(TEXTS, OWNERS, VALUES[:1])
     with pytest.raises(ValueError, match="`pairs` must be of shape"):
         plot_prompt(TEXTS, OWNERS, VALUES, PAIRS[:1])
