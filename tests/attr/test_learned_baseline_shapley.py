@@ -479,7 +479,7 @@ def test_bad_types():
         method.fit(data(), init=[0.0])
     with pytest.raises(TypeError, match="`max_order` must be a number"):
         method.fit(data(), max_order="half")
-    with pytest.raises(TypeError, match="`steps` must be a positive integer"):
+    with pytest.raises(TypeError, match="`steps` must be an integer"):
         method.fit(data(), steps=2.5)
 
 
