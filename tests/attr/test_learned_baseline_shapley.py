@@ -184,7 +184,9 @@ def test_a_loader_learns_what_its_tensors_learn():
     loader = DataLoader(TensorDataset(x, labels), batch_size=64)
     loaded = LearnedBaselineShapley(model).fit(loader, generator=seeded(), steps=40)
     assert_close(loaded.baselines_, whole.baselines_, rtol=0, atol=1e-5)
-    pieces = DataLoader(TensorDataset(x, labels), batch_size=24, shuffle=True)
+    pieces = DataLoader(
+        TensorDataset(x, labels), batch_size=24, shuffle=True, generator=seeded()
+    )
     state = torch.get_rng_state()
     several = LearnedBaselineShapley(model).fit(pieces, generator=seeded(), steps=40)
     assert torch.equal(torch.get_rng_state(), state)

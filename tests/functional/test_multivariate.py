@@ -334,7 +334,7 @@ def test_chains_attain_the_extremes_and_split_ties(family, count):
         ([0, 1, 0], ValueError, r"free of repetitions, got \[0, 1, 0\]; name each"),
         ([1, 3], ValueError, r"made of players 0..2, got \[1, 3\]"),
         ([-1], ValueError, r"made of players 0..2"),
-        ([0.5], TypeError, r"must be an integer, got float"),
+        ([0.5], TypeError, r"`coalition` must be a sequence of integers"),
     ],
 )
 def test_bad_coalitions(coalition, error, message):
