@@ -176,7 +176,12 @@ def estimate_of(
         table = with_batch(game.table())
         return TableEstimate(table), table.shape[-1]
     check_positive_int("n_samples", n_samples, "None evaluates all coalitions")
-    plan = table_plan(game.n_players, n_samples, generator=generator)
+    plan = table_plan(
+        game.n_players,
+        n_samples,
+        neighbors=game.players.neighbors(),
+        generator=generator,
+    )
     return run(plan, game, n_samples)
 
 

@@ -168,6 +168,7 @@ class MultiOrderInteraction(AbstractInteractionAttribution):
                 n_samples,
                 sampling=sampling,
                 unbiased=unbiased,
+                neighbors=game.players.neighbors(),
                 generator=generator,
             )
             found, count = run(plan, game, n_samples)

@@ -42,6 +42,10 @@ class ExplicitTerms:
         """|A|, ``(T,)``."""
         return self.players.sum(-1)
 
+    def labels(self) -> Tensor:
+        """Kind and players as one row of numbers, ``(T, 1 + n)``."""
+        return torch.cat([self.kind[:, None], self.players.long()], -1)
+
     def is_even(self) -> Tensor:
         """Which terms do not change when a coalition becomes its complement."""
         walsh = (self.kind == WALSH) & (self.degrees() % 2 == 0)
@@ -63,8 +67,10 @@ class ExplicitTerms:
 
     def index(self, mixture: Mixture, degree: int) -> Tensor:
         """Index of a player (degree 1) or pair (2) of A in the term, ``(T,)``."""
+        rows = torch.stack([self.degrees(), self.kind], -1)
+        cases, case = rows.unique(dim=0, return_inverse=True)
         found = []
-        for size, kind in zip(self.degrees().tolist(), self.kind.tolist(), strict=True):
+        for size, kind in cases.tolist():
             rest = size - degree
             if rest < 0:
                 found.append(0.0)
@@ -75,7 +81,7 @@ class ExplicitTerms:
                 present = ((1 + mixture.nodes) / 2) ** rest
                 absent = ((1 - mixture.nodes) / 2) ** rest
                 found.append(mixture.mean(present + sign * absent) / 2)
-        return self.variance.new_tensor(found)
+        return self.variance.new_tensor(found)[case]
 
     def select(self, which: Tensor) -> ExplicitTerms:
         """Some of the terms: a boolean mask or indices ``(T',)``."""

@@ -15,15 +15,17 @@ from captum_interactions.estimators._kernel_fit import fit_priors
 from captum_interactions.estimators._kernel_posterior import KernelPosterior, solve
 from captum_interactions.estimators._kernel_prior import joined_priors
 from captum_interactions.estimators._kernel_trial import improved
+from captum_interactions.estimators._neighbor_terms import neighbor_terms
 from captum_interactions.estimators.kernel import KernelEstimate, most_kept
 from captum_interactions.estimators.kernel_plan import complement_pairs
 from captum_interactions.functional.coalitions import accumulation_dtype
 
 __all__ = ["fit_kernel", "kernel_plan"]
 
-# Explicit terms are tried beyond 20 players, unless the kernel explains everything (a
-# game of ANDs alone can be smooth: R² .99 at 30 players). With fewer players they cost
-# a batch of 200 games twice its time, and networks gained nothing.
+# Terms of neighbors and sparse ones are tried beyond 20 players, the latter unless the
+# kernel explains everything (a game of ANDs alone can be smooth: R² .99 at 30 players).
+# With fewer players each costs a batch of 200 games twice its time, and networks gained
+# little or nothing.
 _LARGE, _WELL_PREDICTED = 20, 0.9995
 # Values that differ by less than this share of their size are one value.
 _CONSTANT = 1e-12
@@ -33,6 +35,7 @@ def fit_kernel(
     masks: Tensor,  # (h, n) bool
     values: Tensor,  # (*lead, 2h)
     *,
+    neighbors: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> KernelEstimate:
     """Fit the prior of each game, and terms of its own where it asks for them.
@@ -40,6 +43,7 @@ def fit_kernel(
     Args:
         masks: One coalition of each pair, ∅ first, none the other's complement.
         values: v of these coalitions, then of their complements in the same order.
+        neighbors: Pairs of players that lie side by side, ``(E, 2)``.
         generator: Source of randomness for the rows that fits look at.
     """
     generator = own_generator(generator)
@@ -56,19 +60,31 @@ def fit_kernel(
     here, there = standard.unflatten(-1, (2, -1)).unbind(-2)
     even, odd = (here + there) / 2, (here - there) / 2
     measured = _shuffled(_open_pairs(masks), generator)
-    prior = fit_priors(signs, even, odd, generator=generator)
-    tried = signs.shape[-1] > _LARGE
+    n = signs.shape[-1]
+    tried = n > _LARGE
+    terms, shapes = None, None
+    if tried and neighbors is not None and len(neighbors):
+        terms, shapes = neighbor_terms(n, neighbors, even)
+    prior = fit_priors(
+        signs,
+        even,
+        odd,
+        terms=terms,
+        groups=shapes,
+        offered=terms is not None,
+        generator=generator,
+    )
     scores, rows_of_terms = [], []
     solved: dict[int, KernelPosterior] = {}
     for row in range(len(rows)):
-        own = prior.row(row)
+        before = own = prior.row(row)
         posterior = solve(own, signs, even[row], odd[row], measured)
         score = posterior.left_out
         if tried and bool(varies[row]) and float(score) < _WELL_PREDICTED:
             own, score = improved(
                 own, signs, even[row], odd[row], measured, score, generator
             )
-        if not len(own.terms) and len(solved) < most_kept(len(masks)):
+        if own is before and len(solved) < most_kept(len(masks)):
             solved[row] = posterior
         scores.append(score)
         rows_of_terms.append(own)
@@ -115,6 +131,7 @@ def kernel_plan(
     budget: int,
     *,
     ends: bool = False,
+    neighbors: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Generator[Tensor, Tensor, KernelEstimate]:
     """Evaluate complement pairs of coalitions in one round.
@@ -125,6 +142,9 @@ def kernel_plan(
         ends: Enumerate pairs of players, and all without a pair, while they take at
             most three fifths of the budget: best for single orders, the first and the
             last of which hang on them alone; Shapley values are better without.
+        neighbors: Pairs of players that lie side by side, ``(E, 2)``, as patches of a
+            picture do: a game that shows it gets variances of its own for what
+            neighbors do together.
         generator: Source of randomness.
 
     Yields:
@@ -148,4 +168,4 @@ def kernel_plan(
     generator = own_generator(generator)
     chosen = complement_pairs(n_players, budget, generator, ends=ends)
     values = yield torch.cat([chosen, ~chosen])
-    return fit_kernel(chosen, values, generator=generator)
+    return fit_kernel(chosen, values, neighbors=neighbors, generator=generator)

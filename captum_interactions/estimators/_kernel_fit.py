@@ -16,7 +16,7 @@ from captum_interactions.estimators._kernel_prior import (
     size_blocks,
 )
 from captum_interactions.estimators._kernel_twins import distinct_pairs
-from captum_interactions.estimators._lbfgs import Memory, minimize
+from captum_interactions.estimators._lbfgs import Memory, enlarged, minimize
 
 __all__ = ["fit_priors", "Evidence"]
 
@@ -39,6 +39,9 @@ _VARIANCE_SPREAD = 4.0
 # A game that is nearly additive asks for ever more of the slope: e^30 of the variance
 # is as good as all of it, and a finite number.
 _LARGEST_LOG = 30.0
+# Nats that terms offered have to gain: 49 patches of photographs gained 4 to 34, in a
+# wrong order of the patches at most 1.
+_WORTH = 2.5
 # Smallest nugget: keeps the Cholesky factor finite, far below any model's round-off.
 _SMALLEST_NUGGET = 1e-9
 # ρ of the start: 0.07 suits 14-64 players; Σρ must not grow with n, else the kernel is
@@ -97,33 +100,39 @@ class Evidence:
     def __post_init__(self) -> None:
         self._products = self.signs @ self.signs.mT
         self._sizes = size_blocks(self.signs, self.signs)
-        self._features = self.terms.features(self.signs)
-        self._is_even = self.terms.is_even()
-        n_groups = int(self.groups.max()) + 1 if len(self.groups) else 0
-        places = torch.arange(n_groups, device=self.groups.device)
-        self._members = (self.groups[:, None] == places).to(self.even)
+        # Part, group and its covariance at factor 1.
+        self._grams: list[tuple[int, int, Tensor]] = []
+        features, is_even = self.terms.features(self.signs), self.terms.is_even()
+        for part, ours in enumerate((is_even, ~is_even)):
+            for group in self.groups[ours].unique().tolist():
+                held = ours & (self.groups == group)
+                own = features[:, held]
+                own_gram = (own * self.terms.variance[0, held]) @ own.mT
+                self._grams.append((part, group, own_gram))
 
-    def prior(self, parameters: Tensor, rows: Tensor) -> KernelPrior:
-        """The prior that parameters ``(k, P)`` of some rows stand for."""
+    def prior(self, parameters: Tensor) -> KernelPrior:
+        """The prior that parameters ``(k, P)`` stand for."""
         n = self.signs.shape[-1]
         scales = parameters[:, n:].clamp(max=_LARGEST_LOG).exp()
         slope, size, nugget = scales[:, :3].unbind(-1)
-        factors = scales[:, 3:] @ self._members.mT
+        factors = scales[:, 3:][:, self.groups]
         return KernelPrior(
             LARGEST_RELEVANCE * torch.sigmoid(parameters[:, :n]),
             slope,
             size,
             nugget + _SMALLEST_NUGGET,
-            replace(self.terms, variance=self.terms.variance[rows] * factors),
+            replace(self.terms, variance=self.terms.variance * factors),
             parameters.new_zeros(len(parameters), 2),
         )
 
     def __call__(self, parameters: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Values ``(k,)`` and gradients ``(k, P)``."""
         h: int | Tensor = len(self.signs)
-        prior = self.prior(parameters, rows)
+        n = self.signs.shape[-1]
+        prior = self.prior(parameters)
+        factors = parameters[:, n + 3 :].clamp(max=_LARGEST_LOG).exp()
         product = product_blocks(prior.relevance, self.signs, self.signs)
-        even, odd = self._covariances(prior, product)
+        even, odd = self._covariances(prior, factors, product)
         if self.distinct is not None:
             counted = self.distinct[rows]
             h = counted.sum(-1)
@@ -148,29 +157,32 @@ class Evidence:
             scaled = weights / variance[:, None].sqrt()
             outer = scaled[..., None] * scaled[:, None]
             pulls.append(precision.sub_(outer))
-        gradient = self._gradient(prior, product, pulls)
+        gradient = self._gradient(prior, factors, product, pulls)
         penalty, slopes = self._hyper_prior(parameters)
         value = value + penalty
         value = torch.where(failed | ~value.isfinite(), torch.inf, value)
         return value, gradient + slopes
 
     def _covariances(
-        self, prior: KernelPrior, product: tuple[Tensor, Tensor]
+        self, prior: KernelPrior, factors: Tensor, product: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
         size = prior.size[:, None, None]
         slope = prior.slope[:, None, None] / self.signs.shape[-1]
         even = product[0] + (size * self._sizes[0] + LEVEL)
         odd = product[1] + size * self._sizes[1] + slope * self._products
-        for block, held in ((even, self._is_even), (odd, ~self._is_even)):
+        blocks = (even, odd)
+        for block in blocks:
             block.diagonal(dim1=-2, dim2=-1).add_(prior.nugget[:, None] / 2)
-            if held.any():
-                features = self._features[:, held]
-                weighted = features * prior.terms.variance[:, None, held]
-                block += weighted @ features.mT
+        for part, group, gram in self._grams:
+            blocks[part].add_(factors[:, group, None, None] * gram)
         return even, odd
 
     def _gradient(
-        self, prior: KernelPrior, product: tuple[Tensor, Tensor], pulls: list[Tensor]
+        self,
+        prior: KernelPrior,
+        factors: Tensor,
+        product: tuple[Tensor, Tensor],
+        pulls: list[Tensor],
     ) -> Tensor:
         """½ tr(G ∂K), G = K⁻¹ − ww'/σ², by every parameter."""
         n, signs = self.signs.shape[-1], self.signs
@@ -188,12 +200,10 @@ class Evidence:
             (size * prior.size)[:, None],
             (nugget * (prior.nugget - _SMALLEST_NUGGET))[:, None],
         ]
-        if len(self.groups):
-            by_term = rho.new_zeros(len(rho), len(self.groups))
-            for pull, held in ((pulls[0], self._is_even), (pulls[1], ~self._is_even)):
-                features = self._features[:, held]
-                by_term[:, held] = (features * (pull @ features)).sum(-2)
-            columns.append((by_term * prior.terms.variance) @ self._members)
+        by_group = torch.zeros_like(factors)
+        for part, group, gram in self._grams:
+            by_group[:, group] += factors[:, group] * _inner(pulls[part], gram)
+        columns.append(by_group)
         return torch.cat(columns, -1) / 2
 
     def _hyper_prior(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
@@ -223,6 +233,7 @@ def fit_priors(
     terms: ExplicitTerms | None = None,
     groups: Tensor | None = None,
     start: KernelPrior | None = None,
+    offered: bool = False,
     generator: torch.Generator | None = None,
 ) -> KernelPrior:
     """Fit one prior per game; all games were evaluated on the same coalitions.
@@ -231,9 +242,10 @@ def fit_priors(
         signs: One coalition of each pair as ±1, ``(h, n)``.
         even: Half sums of the values of each pair, standardised, ``(rows, h)``.
         odd: Half differences, ``(rows, h)``.
-        terms: Explicit terms, with variances up to a factor.
+        terms: Explicit terms, with variances up to a factor, one row.
         groups: Which terms share a factor, ``(T,)``; each factor is fitted too.
         start: Where to start; None for the middle of what networks need.
+        offered: Whether variances are 0 where the likelihood does not gain by terms.
         generator: Source of randomness for the pairs used when there are many.
 
     Returns:
@@ -241,7 +253,7 @@ def fit_priors(
     """
     n, count = signs.shape[-1], len(even)
     if terms is None:
-        terms = no_terms(count, n, even)
+        terms = no_terms(1, n, even)
     if groups is None:
         groups = torch.zeros(len(terms), dtype=torch.long, device=signs.device)
     most = min(max(_FIT_PAIRS, _PAIRS_PER_PLAYER * n), _MOST_FIT_PAIRS)
@@ -253,31 +265,36 @@ def fit_priors(
     order = order[distinct.sum(0)[order].argsort(descending=True, stable=True)][:most]
     n_groups = int(groups.max()) + 1 if len(groups) else 0
     first = _start(count, n, even) if start is None else _pack(start)
-    parameters = torch.cat([first, first.new_zeros(count, n_groups)], -1)
+    at_first = (no_terms(1, n, even), groups[:0]) if offered else (terms, groups)
+    extra = first.new_zeros(count, 0 if offered else n_groups)
+    parameters = torch.cat([first, extra], -1)
     first_look = _COARSE_PAIRS[0] if n < _COARSE_PAIRS[0] else _COARSE_PAIRS[1]
     coarse = start is None and first_look < 0.6 * len(order)
     per_block = max(1, _MOST_VALUES // len(order) ** 2)
     parts = []
     for rows in torch.arange(count, device=signs.device).split(per_block):
-        own = replace(terms, variance=terms.variance[rows])
 
         def evidence(
-            chosen: Tensor, rows: Tensor = rows, own: ExplicitTerms = own
+            chosen: Tensor, own: tuple[ExplicitTerms, Tensor], rows: Tensor = rows
         ) -> Evidence:
             sides = even[rows][:, chosen], odd[rows][:, chosen]
-            counted = distinct[rows][:, chosen]
-            return Evidence(signs[chosen], *sides, own, groups, counted)
+            return Evidence(signs[chosen], *sides, *own, distinct[rows][:, chosen])
 
         found, memory = parameters[rows], Memory()
         if coarse:
-            few = evidence(order[:first_look])
+            few = evidence(order[:first_look], at_first)
             found = minimize(few, found, _STEPS, _TOLERANCE, memory)
             # More pairs, more curvature: the memory carries over in proportion.
             memory = memory.scaled(len(order) / first_look)
         steps = _STEPS_AFTER_COARSE if coarse else _STEPS
-        parts.append(minimize(evidence(order), found, steps, _TOLERANCE, memory))
-    parameters = torch.cat(parts)
-    every = torch.arange(count, device=signs.device)
+        plain = evidence(order, at_first)
+        found = minimize(plain, found, steps, _TOLERANCE, memory)
+        if offered:
+            rich = evidence(order, (terms, groups))
+            found = enlarged(
+                plain, rich, found, n_groups, -torch.inf, _STEPS, _TOLERANCE, _WORTH
+            )
+        parts.append(found)
     return Evidence(signs[:1], even[:, :1], odd[:, :1], terms, groups).prior(
-        parameters, every
+        torch.cat(parts)
     )

@@ -71,9 +71,10 @@ class PairVectors:
         terms = reading.posterior.prior.terms
         held = terms.players[:, i]
         if held.any():
-            weight = terms.variance[0] * reading.of_terms()
-            features = terms.features(side.signs)[:, held] * weight[held]
-            out += terms.players[held][:, i + 1 :].to(out).mT @ features.mT
+            own = terms.select(held)
+            weight = own.variance[0] * own.index(reading.mixture, reading.degree)
+            features = own.features(side.signs) * weight
+            out += own.players[:, i + 1 :].to(out).mT @ features.mT
         return out
 
 

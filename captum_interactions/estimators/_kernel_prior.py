@@ -127,19 +127,14 @@ class KernelPrior:
 
 def joined_priors(rows: list[KernelPrior]) -> KernelPrior:
     """Priors of single games as one; a term that a game lacks has variance 0 there."""
-    count = len(rows)
-    total = sum(len(row.terms) for row in rows)
-    variance = rows[0].relevance.new_zeros(count, total)
-    start = 0
-    for place, row in enumerate(rows):
-        stop = start + len(row.terms)
-        variance[place, start:stop] = row.terms.variance[0]
-        start = stop
-    terms = ExplicitTerms(
-        torch.cat([row.terms.players for row in rows]),
-        torch.cat([row.terms.kind for row in rows]),
-        variance,
-    )
+    # Games that share neighbors share terms.
+    found = torch.cat([row.terms.labels() for row in rows])
+    labels, index = found.unique(dim=0, return_inverse=True)
+    variance = rows[0].relevance.new_zeros(len(rows), len(labels))
+    own_index = index.split([len(row.terms) for row in rows])
+    for place, (row, own) in enumerate(zip(rows, own_index, strict=True)):
+        variance[place, own] = row.terms.variance[0]
+    terms = ExplicitTerms(labels[:, 1:].bool(), labels[:, 0], variance)
     parts = zip(*((r.relevance, r.slope, r.size, r.nugget) for r in rows), strict=True)
     relevance, slope, size, nugget = (torch.cat(part) for part in parts)
     least = torch.cat([row.least_sigma for row in rows])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from captum_interactions.estimators._explicit_terms import no_terms
 from captum_interactions.estimators._kernel_posterior import solve
 from captum_interactions.estimators._kernel_prior import KernelPrior
 from captum_interactions.estimators._kernel_terms import with_terms
@@ -38,9 +39,10 @@ def improved(
 ) -> tuple[KernelPrior, Tensor]:
     """The prior with terms if they predict pairs that they were not chosen by.
 
-    A fifth of the pairs is held out; terms stay only if they predict it better than the
-    kernel alone, by enough. All pairs then give the values. The terms fit the values
-    that chose them better than others, so σ comes from the pairs held out.
+    A fifth of the pairs is held out; terms stay only if they predict it better by
+    enough than the prior does, whose terms of neighbors they replace. All pairs then
+    give the values. The terms fit the values that chose them better than others, so σ
+    comes from the pairs held out.
 
     Returns:
         The better prior, and its R² of values that it was not given.
@@ -53,8 +55,9 @@ def improved(
     kept = signs[rest], even[rest], odd[rest]
     others = signs[held], even[held], odd[held]
     before, _ = _missed(prior, kept, others)
+    alone = replace(prior, terms=no_terms(1, signs.shape[-1], signs))
     trial = with_terms(
-        prior, *kept, generator, lambda p: _missed(p, kept, others)[0] < before
+        alone, *kept, generator, lambda p: _missed(p, kept, others)[0] < before
     )
     if not len(trial.terms):
         return prior, score

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-__all__ = ["Memory", "minimize"]
+__all__ = ["Memory", "enlarged", "minimize"]
 
 # Nocedal & Wright (2006), section 7.2: 3 to 20 pairs.
 _MEMORY = 10
@@ -92,6 +92,39 @@ def minimize(
         if not len(rows):
             break
     return best
+
+
+def enlarged(
+    objective: Objective,
+    larger: Objective,
+    found: Tensor,  # (rows, P)
+    more: int,
+    without: float,
+    steps: int,
+    tolerance: float,
+    worth: float,
+) -> Tensor:
+    """Minimise again with more parameters, where that gains something.
+
+    Args:
+        objective: The smaller function.
+        larger: The same with ``more`` parameters at the end, which start at 0.
+        found: Minima of the smaller function.
+        more: How many parameters.
+        without: What they are in rows that do without.
+        steps: As in :func:`minimize`.
+        tolerance: As in :func:`minimize`.
+        worth: What the minimum has to fall by.
+
+    Returns:
+        Points of the larger function, ``(rows, P + more)``.
+    """
+    rows = torch.arange(len(found), device=found.device)
+    extra = found.new_zeros(len(found), more)
+    reached = minimize(larger, torch.cat([found, extra], -1), steps, tolerance)
+    gain = objective(found, rows)[0] - larger(reached, rows)[0]
+    same = torch.cat([found, torch.full_like(extra, without)], -1)
+    return torch.where((gain > worth)[:, None], reached, same)
 
 
 def _direction(gradient: Tensor, past: list[tuple[Tensor, Tensor]]) -> Tensor:

@@ -158,7 +158,7 @@ def _grow_and(
 
 def first_of_each(terms: ExplicitTerms) -> Tensor:
     """Indices of terms without repetition, in the order of their first appearance."""
-    rows = torch.cat([terms.players.long(), terms.kind[:, None]], -1)
+    rows = terms.labels()
     if not len(rows):
         return terms.kind
     _, index = rows.unique(dim=0, return_inverse=True)

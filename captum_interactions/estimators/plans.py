@@ -55,6 +55,7 @@ def table_plan(
     *,
     unbiased: bool = False,
     ends: bool = False,
+    neighbors: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Plan[TableEstimate | KernelEstimate]:
     """Evaluate ``budget`` coalitions and estimate all that hangs on v.
@@ -70,6 +71,7 @@ def table_plan(
         unbiased: Correct the completion so that every entry, and every linear index, is
             right on average over the draw of the coalitions, whatever the game.
         ends: See :func:`~captum_interactions.estimators.kernel_plan`.
+        neighbors: See :func:`~captum_interactions.estimators.kernel_plan`.
         generator: Source of randomness; None starts one from the global seed.
 
     Returns:
@@ -96,7 +98,10 @@ def table_plan(
         )
     # A table holds what was evaluated where that is everything.
     if not unbiased and (n > MAX_TABLE_PLAYERS or budget < 1 << n):
-        return (yield from kernel_plan(n, budget, ends=ends, generator=generator))
+        plan = kernel_plan(
+            n, budget, ends=ends, neighbors=neighbors, generator=generator
+        )
+        return (yield from plan)
     codes = stratified_codes(n, budget, generator)
     values = yield codes_to_masks(codes, n)
     return complete_table(codes, values, n, unbiased=unbiased, generator=generator)
@@ -111,6 +116,7 @@ def order_plan(
     *,
     sampling: Sampling = "auto",
     unbiased: bool = False,
+    neighbors: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Plan[TableEstimate | KernelEstimate | PairedEstimate]:
     """Spend a budget on multi-order interactions in the better of two ways.
@@ -125,6 +131,7 @@ def order_plan(
             pairs, and by a pilot if only few pairs and orders are wanted; beyond 20
             players ``"reuse"`` reads closed forms, and chosen pairs are sampled.
         unbiased: See :func:`table_plan`; paired sampling always is.
+        neighbors: See :func:`~captum_interactions.estimators.kernel_plan`.
         generator: Source of randomness; None starts one from the global seed.
 
     Returns:
@@ -146,7 +153,12 @@ def order_plan(
         contexts = _affordable(n, len(pairs), orders, budget)
         if sampling == "reuse" or contexts is None or unbiased:
             plan = table_plan(
-                n, budget, unbiased=unbiased, ends=True, generator=generator
+                n,
+                budget,
+                unbiased=unbiased,
+                ends=True,
+                neighbors=neighbors,
+                generator=generator,
             )
             return (yield from plan)
         return (yield from _piloted(n, pairs, orders, budget, contexts, generator))

@@ -12,7 +12,7 @@ from captum_interactions._checks import bad_value, check_positive_int
 from captum_interactions._random import own_generator
 from captum_interactions._signature import checked
 
-__all__ = ["random_pairs", "neighbor_pairs", "grid_pairs"]
+__all__ = ["random_pairs", "neighbor_pairs", "grid_pairs", "touching_pairs"]
 
 
 @checked
@@ -173,6 +173,20 @@ def grid_pairs(
                 r, c = window[index]
                 pairs.append((row * columns + column, r * columns + c))
     return torch.tensor(pairs)
+
+
+def touching_pairs(
+    ids: Tensor,  # (*features)
+) -> Tensor:
+    """Pairs of ids that lie side by side along some axis, ``(pairs, 2)``, i < j."""
+    found = [ids.new_empty(2, 0)]
+    for axis in range(ids.dim()):
+        if ids.stride(axis) > 0:  # channels that share one map touch nothing
+            along = ids.movedim(axis, 0)
+            differ = along[:-1] != along[1:]
+            found.append(torch.stack([along[:-1][differ], along[1:][differ]]))
+    pairs = torch.cat(found, dim=1).sort(dim=0).values
+    return torch.unique(pairs.T, dim=0)
 
 
 def _check_grid(rows: int, columns: int) -> None:

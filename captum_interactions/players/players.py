@@ -11,6 +11,7 @@ from torch import Tensor
 from captum_interactions._captum import format_feature_mask
 from captum_interactions._checks import bad_type, bad_value
 from captum_interactions._signature import checked_methods
+from captum_interactions.players.pairs import touching_pairs
 
 __all__ = ["Players"]
 
@@ -183,6 +184,23 @@ class Players:
                 "players count from 0",
             )
         return player
+
+    def neighbors(self) -> Tensor:
+        """Pairs of players whose elements lie side by side, ``(pairs, 2)``, i < j.
+
+        Cells of an image that share an edge, successive words or windows; none where
+        the masks differ from example to example.
+
+        Example:
+            >>> mask = torch.tensor([[0, 0, 1], [2, 2, 1]])
+            >>> players = Players.from_feature_mask(mask, (torch.zeros(1, 2, 3),))
+            >>> players.neighbors().tolist()
+            [[0, 1], [0, 2], [1, 2]]
+        """
+        if self.per_example:
+            return torch.empty(0, 2, dtype=torch.long)
+        found = [touching_pairs(mask[0]).cpu() for mask in self.masks]
+        return torch.unique(torch.cat(found), dim=0)
 
     def scatter(
         self,

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions._signature import checked
+from captum_interactions.players.pairs import touching_pairs
 
 __all__ = ["superpixel_neighbors", "superpixels"]
 
@@ -101,10 +102,7 @@ def superpixel_neighbors(
             "feature_mask", "a tensor of ids", feature_mask.dtype, "see superpixels"
         )
     cells = feature_mask.reshape(feature_mask.shape[-2:])
-    right = torch.stack([cells[:, :-1].flatten(), cells[:, 1:].flatten()])
-    below = torch.stack([cells[:-1].flatten(), cells[1:].flatten()])
-    pairs = torch.cat([right, below], dim=1).sort(dim=0).values
-    return torch.unique(pairs[:, pairs[0] != pairs[1]].T, dim=0)
+    return touching_pairs(cells)
 
 
 def _slic(images: Tensor, n_segments: int, compactness: float) -> list[Tensor]:

@@ -319,7 +319,7 @@ class TestFit:
         )
         players = uniform(generator, 5, n) < 0.4
         kinds = torch.tensor([0, 1, 2, 0, 0])
-        terms = ExplicitTerms(players, kinds, uniform(generator, 3, 5))
+        terms = ExplicitTerms(players, kinds, uniform(generator, 1, 5))
         return signs, even, odd, terms, torch.tensor([0, 1, 0, 1, 1])
 
     def test_gradient(self):
@@ -338,12 +338,13 @@ class TestFit:
         evidence = fit.Evidence(signs, even, odd, terms, groups)
         at = torch.randn(3, 4 + 3 + 2, generator=seeded(1), dtype=torch.float64)
         every = torch.arange(3)
-        prior = evidence.prior(at, every).row(1)
+        prior = evidence.prior(at).row(1)
         codes = ((signs > 0) * (1 << torch.arange(4))).sum(-1)
         codes = torch.cat([codes, 15 - codes]).tolist()
         gram = torch.tensor(
-            [[covariance(prior, 4, s, t) for t in codes] for s in codes]
-        ).double()
+            [[covariance(prior, 4, s, t) for t in codes] for s in codes],
+            dtype=torch.float64,
+        )
         v = torch.cat([even[1] + odd[1], even[1] - odd[1]])
         m = len(codes)
         sigma2 = (v @ torch.linalg.solve(gram, v)) / m
