@@ -15,7 +15,10 @@ from captum_interactions.estimators._kernel_fit import fit_priors
 from captum_interactions.estimators._kernel_posterior import KernelPosterior, solve
 from captum_interactions.estimators._kernel_prior import joined_priors
 from captum_interactions.estimators._kernel_trial import improved
-from captum_interactions.estimators._neighbor_terms import neighbor_terms
+from captum_interactions.estimators._neighbor_terms import (
+    check_neighbors,
+    neighbor_terms,
+)
 from captum_interactions.estimators.kernel import KernelEstimate, most_kept
 from captum_interactions.estimators.kernel_plan import complement_pairs
 from captum_interactions.functional.coalitions import accumulation_dtype
@@ -154,7 +157,8 @@ def kernel_plan(
         The estimate.
 
     Raises:
-        ValueError: If the budget is too small for an estimate.
+        ValueError: If the budget is too small for an estimate, or the neighbors are no
+            pairs of players.
 
     Example:
         >>> from captum_interactions.estimators import evaluate
@@ -166,6 +170,8 @@ def kernel_plan(
     """
     check_positive_int("n_players", n_players, "a game has players")
     generator = own_generator(generator)
+    if neighbors is not None:
+        check_neighbors(neighbors, n_players)
     chosen = complement_pairs(n_players, budget, generator, ends=ends)
     values = yield torch.cat([chosen, ~chosen])
     return fit_kernel(chosen, values, neighbors=neighbors, generator=generator)

@@ -12,14 +12,32 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from captum_interactions._checks import bad_value
 from captum_interactions.estimators._explicit_terms import WALSH, ExplicitTerms
 
-__all__ = ["neighbor_terms"]
+__all__ = ["check_neighbors", "neighbor_terms"]
 
 # Of standardised values, where a descent starts: shared by all terms of a shape.
 _START_VARIANCE = 0.05
 # A grid has 13 terms a player; shapes that would make more of them are left out.
 _MOST_PER_PLAYER = 20
+
+
+def check_neighbors(neighbors: Tensor, n: int) -> None:
+    """Refuse what is no ``(E, 2)`` tensor of pairs of different players."""
+    whole = neighbors.dtype == torch.long
+    if whole and neighbors.dim() == 2 and neighbors.shape[-1] == 2:
+        i, j = neighbors.T
+        if bool(((neighbors >= 0) & (neighbors < n)).all()) and not bool(
+            (i == j).any()
+        ):
+            return
+    bad_value(
+        "neighbors",
+        f"pairs (E, 2) int64 of different players in 0..{n - 1}",
+        f"shape {tuple(neighbors.shape)} {neighbors.dtype}: {neighbors.tolist()!s:.50}",
+        "see `players.neighbor_pairs`",
+    )
 
 
 def neighbor_terms(n: int, edges: Tensor, like: Tensor) -> tuple[ExplicitTerms, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations, pairwise, permutations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,6 +130,15 @@ def test_examples_decide_for_themselves():
         atol=1e-3,
         rtol=1e-3,
     )
+
+
+@pytest.mark.parametrize(
+    "neighbors", [torch.zeros(2), [[0, 25]], [[1, 1]], [[-1, 2]], [[0, 1, 2]]]
+)
+def test_what_is_no_pair_is_refused(neighbors):
+    plan = kernel_plan(25, 100, neighbors=torch.as_tensor(neighbors))
+    with pytest.raises(ValueError, match="`neighbors` must be pairs"):
+        next(plan)
 
 
 def test_a_feature_mask_tells_who_is_beside_whom():
