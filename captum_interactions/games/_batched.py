@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from captum_interactions.games._model_blocks import ModelBlocks
 from captum_interactions.games._one_by_one import (
     ScalarPerBatchError,
     UnbatchableError,
+    ask_again,
     check_scalar_per_batch,
     warn_of_passes,
 )
@@ -45,6 +46,9 @@ __all__ = ["BatchedGame"]
 
 # So few passes are done one by one: there is nothing to gain by a proof.
 _FEW_PASSES = 2
+# So few rows don't share passes until others are seen to bear it: two controls among
+# them can't tell, and one by one they take a moment.
+_FEW_ROWS = 16
 
 
 class BatchedGame(Game):
@@ -77,7 +81,8 @@ class BatchedGame(Game):
         self._random = RandomState({t.device for t in masked.inputs if t.is_cuda})
         self._proof: Proof | None = None
         self._one_by_one = False
-        self._largest: Tensor | None = None
+        # Largest |v|, and differences between passes that no proof knows of.
+        self._largest = self._gap = cast("Tensor | None", None)
         self.n_evaluations = self._forwards_before = 0
 
     def value_noise(self, largest: Tensor) -> Tensor:
@@ -95,6 +100,7 @@ class BatchedGame(Game):
         # Whole numbers are exact as far as doubles are.
         like = largest.new_empty(0, dtype=self._forward.dtype or torch.float64)
         noise = ROUNDING_UNITS * working_unit(self._forward.func, (like,)) * largest
+        noise = noise if self._gap is None else noise.maximum(self._gap)
         return noise if self._proof is None else noise.maximum(self._proof.gap)
 
     def _evaluate(self, source: MaskRows | CodeRows) -> Tensor:
@@ -141,12 +147,20 @@ class BatchedGame(Game):
 
     def _begin(self, source: MaskRows | CodeRows, bar: Any) -> bool:
         """Prove what is still to be proved; return whether coalitions go one by one."""
-        few = source.total * self._masked.n_baselines <= _FEW_PASSES
-        unproved = self._proof is None and not (self._gradients or self._told)
+        rows = source.total * self._masked.n_baselines
+        first, known = self._proof is None, self._proof
+        unproved = known is None or (known.one_by_one and not self._one_by_one)
+        unproved = unproved and not (self._gradients or self._told)
+        one_by_one = self._one_by_one or (unproved and first and rows <= _FEW_ROWS)
         # A game of one player has nothing else that could tell of chance and state.
-        if unproved and (not few or self.n_players == 1):
-            self._proof = self._prove(source, bar)
-        return self._one_by_one or (unproved and few)
+        if unproved and (rows > _FEW_PASSES or self.n_players == 1):
+            alone = one_by_one or self._per_eval == self._masked.n_baselines == 1
+            size = 1 if alone else self._per_eval if self._per_eval != 1 else None
+            self._proof = self._prove(source, size, bar)
+            self._proof.one_by_one = one_by_one
+            if known is not None:
+                self._gap = known.gap
+        return one_by_one
 
     def _run(
         self, source: MaskRows | CodeRows, bar: Any, one_by_one: bool
@@ -179,7 +193,7 @@ class BatchedGame(Game):
             bar.update(self._forward.n_calls - before)
         return values.result()
 
-    def _prove(self, source: MaskRows | CodeRows, bar: Any) -> Proof:
+    def _prove(self, source: MaskRows | CodeRows, size: int | None, bar: Any) -> Proof:
         """Evaluate control coalitions alone, and look at the size of the output."""
         before = self._forward.n_calls
         proof = Proof(
@@ -187,6 +201,7 @@ class BatchedGame(Game):
             self._forward.func,
             self._random,
             source,
+            size,
             self._masked.batch_size,
             self._masked.n_baselines,
         )
@@ -222,7 +237,6 @@ class BatchedGame(Game):
         if self._proof is not None:
             self._proof.one_by_one = True
         if isinstance(why, ScalarPerBatchError):
-            check_scalar_per_batch(self._per_eval)
             return
         warn_of_passes(why, self._masked.batch_size)
 
@@ -260,27 +274,12 @@ class BatchedGame(Game):
             except Exception as error:
                 if self._proof is None or repeats == 1 or is_out_of_memory(error):
                     raise
-                self._ask_again(source.rows(start, stop), repeats, error)
+                ask_again(self._outputs, source.rows(start, stop), repeats, error)
         if self._proof is not None:
             self._proof.look(
                 source, start, stop, lambda: source.rows(start, stop), output
             )
         return output
-
-    def _ask_again(
-        self, rows: tuple[Tensor, ...], repeats: int, error: Exception
-    ) -> NoReturn:
-        """Tell a batch size that does not fit from an error that came by chance."""
-        try:
-            self._outputs(rows, repeats)
-        except Exception as again:
-            if is_out_of_memory(again):
-                raise
-            said = "".join(str(error).splitlines()[:1])[:200]
-            raise UnbatchableError(
-                f"it fails on {repeats} of them, {type(error).__name__}: {said}"
-            ) from error
-        raise error
 
     def _outputs(self, rows: tuple[Tensor, ...], repeats: int) -> Tensor:
         """One pass on the batch tiled ``repeats`` times; a scalar becomes one row."""
@@ -293,6 +292,7 @@ class BatchedGame(Game):
         expected = repeats * self._masked.batch_size
         if output.dim() == 0 or (output.shape == (1,) and expected > 1):
             if repeats == 1:
+                check_scalar_per_batch(self._per_eval)
                 return output.reshape(1)
             raise ScalarPerBatchError("it returns one scalar for all of them")
         if output.shape[0] != expected:

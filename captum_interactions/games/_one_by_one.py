@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from typing import NoReturn
+
+from torch import Tensor
 
 from captum_interactions._checks import bad_value, user_level
 from captum_interactions.games._ranks import OnAllRanks
+from captum_interactions.games.batching import is_out_of_memory
 
 __all__ = [
     "ScalarPerBatchError",
     "UnbatchableError",
+    "ask_again",
     "check_scalar_per_batch",
     "warn_of_passes",
 ]
@@ -48,3 +54,22 @@ def warn_of_passes(why: UnbatchableError, batch_size: int) -> None:
         UserWarning,
         stacklevel=user_level(),
     )
+
+
+def ask_again(
+    outputs: Callable[[tuple[Tensor, ...], int], Tensor],
+    rows: tuple[Tensor, ...],
+    repeats: int,
+    error: Exception,
+) -> NoReturn:
+    """Tell a batch size that does not fit from an error that came by chance."""
+    try:
+        outputs(rows, repeats)
+    except Exception as again:
+        if is_out_of_memory(again):
+            raise
+        said = "".join(str(error).splitlines()[:1])[:200]
+        raise UnbatchableError(
+            f"it fails on {repeats} of them, {type(error).__name__}: {said}"
+        ) from error
+    raise error

@@ -10,11 +10,19 @@ from torch import Tensor, nn
 
 from captum_interactions.games._callables import modules_of
 
-__all__ = ["ROUNDING_UNITS", "working_unit"]
+__all__ = ["ROUNDING_UNITS", "asked_units", "beyond_rounding", "working_unit"]
 
 # Measured on float32 networks, rounding leaves a standard deviation of 0.3 to 1 unit in
 # the last place of max |v|, and errors of up to 4 units.
 ROUNDING_UNITS = 4.0
+
+# Kernels for different batch sizes add up in different orders: networks of float32 were
+# seen to differ by up to 10 units in the last place of |v|. So much more is let pass
+# without a question.
+_LET_PASS = 16.0
+# In half precision that is much, and of so many units or of so much of |v| it is asked
+# whether it depends on what is in the other rows, which rounding never does.
+_ASKED_UNITS, _ASKED = 2.0, 2.0**-8
 
 # TensorFloat-32 keeps 10 bits of a fraction.
 _TF32_UNIT = 2.0**-10
@@ -63,3 +71,20 @@ def _autocast_dtype(device: str) -> torch.dtype | None:
         return dtype if on else None
     except RuntimeError:  # a device without autocast
         return None
+
+
+def asked_units(unit: float) -> float:
+    """Return from how many units on a difference is asked about."""
+    return max(_ASKED_UNITS, min(_LET_PASS, _ASKED / max(unit, 1e-300)))
+
+
+def beyond_rounding(
+    gap: Tensor,
+    values: Tensor,
+    unit: float,
+    allowed: Tensor | None,
+    units: float = _LET_PASS,
+) -> bool:
+    """Whether a difference is more than rounding; NaN is reported elsewhere."""
+    bound = (units * unit) * values.abs()
+    return bool((gap > (bound if allowed is None else bound + allowed)).any())

@@ -2,7 +2,7 @@
 
 Captum evaluates one perturbation per pass unless it is told otherwise; here they share
 passes, which is right only if a row's output does not depend on the rows beside it, on
-chance, or on what was evaluated before. Two control coalitions, a small one and N, are
+chance, or on what was evaluated before. Two control coalitions, N and a small one, are
 evaluated alone and compared with what they give in company, where they occur anyway.
 """
 
@@ -19,16 +19,16 @@ from captum_interactions._checks import bad_value
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games._callables import is_training
 from captum_interactions.games._one_by_one import UnbatchableError
-from captum_interactions.games._precision import working_unit
+from captum_interactions.games._precision import (
+    asked_units,
+    beyond_rounding,
+    working_unit,
+)
 from captum_interactions.games._random_state import RandomState
 from captum_interactions.games.rows import CodeRows, MaskRows
 
 __all__ = ["Proof"]
 
-# Kernels for different batch sizes add up in different orders: networks of float32 were
-# seen to differ by up to 10 units in the last place of |v|. So much more is let pass
-# without a question; in bfloat16 it is an eighth of |v|.
-_ROUNDING_UNITS = 16.0
 # What differs by less than half of the digits (eps to this power) of what the players
 # change is noise of the arithmetic, atomic sums on a GPU say, and is measured as such.
 _NOISE_POWER = 0.5
@@ -60,6 +60,7 @@ class Proof:
         func: The forward function, to look at.
         random: The random state around the passes.
         source: The first coalitions to be evaluated.
+        size: Coalitions of a pass, if that is known.
         batch_size: The number of examples.
         n_baselines: Baselines of each coalition.
 
@@ -76,6 +77,7 @@ class Proof:
         func: Callable[..., Any],
         random: RandomState,
         source: MaskRows | CodeRows,
+        size: int | None,
         batch_size: int,
         n_baselines: int,
     ) -> None:
@@ -83,7 +85,7 @@ class Proof:
         self._n_baselines = n_baselines
         self._source: MaskRows | CodeRows | None = source
         self._controls = []
-        for position, baseline in source.controls():
+        for position, baseline in source.controls(size):
             rows = source.rows(position, position + 1)
             own = slice(baseline * batch_size, (baseline + 1) * batch_size)
             rows = tuple(row[own] for row in rows)
@@ -144,7 +146,9 @@ class Proof:
         for control in self._controls:
             unit = working_unit(self._func, control.rows)
             gap = (values[..., control.position] - control.alone).abs()
-            if _beyond(gap, control.alone, unit, unit**_DOUBTFUL_POWER * spread):
+            if beyond_rounding(
+                gap, control.alone, unit, unit**_DOUBTFUL_POWER * spread
+            ):
                 bad_value(
                     "store",
                     "of this forward function",
@@ -170,7 +174,7 @@ class Proof:
         gap = (again - control.alone).abs_()
         # First by the output's own unit, at which the least time is spent.
         unit = torch.finfo(output.dtype).eps if output.is_floating_point() else 0.0
-        if _beyond(gap, control.alone, unit, None):
+        if beyond_rounding(gap, control.alone, unit, None, asked_units(unit)):
             self._weigh(control, at, rows, output, gap)
         self.gap = self.gap.maximum(gap)
 
@@ -188,8 +192,9 @@ class Proof:
         spread = seen.amax(0) - seen.amin(0)
         for other in self._controls:
             spread = spread.maximum((other.alone - control.alone).abs())
-        if _beyond(
-            gap, control.alone, self._unit, _ROUNDING_UNITS * self._unit * spread
+        allowed = asked_units(self._unit)
+        if beyond_rounding(
+            gap, control.alone, self._unit, allowed * self._unit * spread, allowed
         ):
             again = seen.flatten(0, 1)[at : at + len(control.alone)]
             self._explain(control, at, rows(), again, spread)
@@ -206,13 +211,13 @@ class Proof:
         noise = self._unit**_NOISE_POWER * spread
         for other in 2 * [control, *self._controls]:
             gap = (self._pass(other.rows) - other.alone).abs()
-            if _beyond(gap, other.alone, self._unit, noise):
+            if beyond_rounding(gap, other.alone, self._unit, noise):
                 self._refuse(control, noise)
             self.gap = self.gap.maximum(gap)
         gap = (again - control.alone).abs()
         repeats = len(rows[0]) // len(control.rows[0])
         if repeats == 1 or self.one_by_one:
-            if _beyond(gap, control.alone, self._unit, noise):
+            if beyond_rounding(gap, control.alone, self._unit, noise):
                 self._refuse(control, noise)
             return
         place = slice(at, at + len(again))
@@ -221,12 +226,12 @@ class Proof:
         change = (self._pass(company, repeats)[place] - again).abs()
         chance = (self._pass(rows, repeats)[place] - again).abs()
         # Rounding depends on how many rows there are, never on what is in the others.
+        rounding = asked_units(self._unit) * self._unit * (control.alone.abs() + spread)
         heeded = change > (gap / 8).maximum(8 * chance)
-        rounding = _ROUNDING_UNITS * self._unit * (control.alone.abs() + spread)
         if bool((heeded & (gap > rounding)).any()):
             raise UnbatchableError("the rows of a pass depend on each other")
         doubtful = self._unit**_DOUBTFUL_POWER * spread
-        if _beyond(gap, control.alone, self._unit, doubtful):
+        if beyond_rounding(gap, control.alone, self._unit, doubtful):
             raise UnbatchableError(
                 "values depend on how many rows share a pass, as they do if a tensor "
                 "in `additional_forward_args` has no batch axis"
@@ -234,18 +239,18 @@ class Proof:
 
     def _draw_again(self, rows: tuple[Tensor, ...], output: Tensor) -> None:
         """Refuse a forward function that draws, if that changes any value of a pass."""
-        each = self._n_baselines if self.one_by_one else 1
-        if each > 1:
-            return  # baselines don't share passes then; the controls must do
         size = len(self._controls[0].rows[0])
-        again = self._pass(rows, len(rows[0]) // size)
+        passes = self._n_baselines if self.one_by_one else 1
+        parts = zip(*(row.chunk(passes) for row in rows), strict=True)
+        repeats = len(rows[0]) // size // passes
+        again = torch.cat([self._pass(part, repeats) for part in parts])
         first = output.to(again.dtype)
         unit = working_unit(self._func, (*rows, output))
         spread = first.amax(0) - first.amin(0)
         if len(first) == size:
             spread = (self._controls[-1].alone - self._controls[0].alone).abs().amax(0)
         gap = (again - first).abs()
-        if _beyond(gap, first, unit, unit**_NOISE_POWER * spread):
+        if beyond_rounding(gap, first, unit, unit**_NOISE_POWER * spread):
             self._say(float(gap.max()), draws=True)
 
     def _refuse(self, control: _Control, allowed: Tensor) -> NoReturn:
@@ -258,7 +263,7 @@ class Proof:
         repeats = [first, second]
         repeats += [self._pass(control.rows) for _ in range(_REPEATS)]
         differs = [
-            _beyond((one - second).abs(), control.alone, self._unit, allowed)
+            beyond_rounding((one - second).abs(), control.alone, self._unit, allowed)
             for one in repeats
         ]
         values = torch.stack([control.alone, *repeats])
@@ -278,9 +283,3 @@ class Proof:
             "`forward_func` must return the same values whenever it gets the same "
             f"input, got values that differ by {size:.3g} because {because}; {remedy}"
         )
-
-
-def _beyond(gap: Tensor, values: Tensor, unit: float, allowed: Tensor | None) -> bool:
-    """Whether a difference is more than rounding; NaN is reported elsewhere."""
-    bound = (_ROUNDING_UNITS * unit) * values.abs()
-    return bool((gap > (bound if allowed is None else bound + allowed)).any())

@@ -73,29 +73,38 @@ def ragged_table(game: ModelGame) -> Tensor | None:
         return None
     try:
         with progress_bar(game.show_progress, game.name, int(rows)) as bar:
-            table = _by_kind(game, own, bar)
+            table, gap = _by_kind(game, own, bar)
     except Exception:  # rows that are no examples, nodes say: all together may be right
         return None
     if table.shape[:-1] != together.shape[:-1] or not _close(
         table, together, game.value_dtype
     ):
         return None
+    game._gap = (table[..., [0, -1]] - together).detach().abs().amax(-1).maximum(gap)
     game.n_evaluations = before + (1 << int(own.sum(1).max()))
     return table
 
 
-def _by_kind(game: ModelGame, own: Tensor, bar: Any) -> Tensor:
-    """Evaluate the examples with the same players together, ``(batch, …, 2**n)``."""
+def _by_kind(game: ModelGame, own: Tensor, bar: Any) -> tuple[Tensor, Tensor]:
+    """Evaluate the examples with the same players together.
+
+    Returns:
+        v(S), ``(batch, *outputs, 2**n)``, and what the same rows were seen to differ
+        by, ``(batch, *outputs)``.
+    """
     kinds, kind = own.unique(dim=0, return_inverse=True)
-    tables, order = [], []
+    tables, gaps, order = [], [], []
     for k, players in enumerate(kinds):
         index = (kind == k).nonzero()[:, 0]
         part = _restricted(game, index, players.nonzero()[:, 0])
         tables.append(_spread(part.table(), players))
+        proof = part._proof
+        gaps.append(proof.gap if proof else torch.zeros_like(tables[-1][..., 0]))
         game._forward.n_calls += part.n_forwards
         order.append(index)
         bar.update(len(index) << part.n_players)
-    return torch.cat(tables)[torch.cat(order).argsort().to(tables[0].device)]
+    back = torch.cat(order).argsort().to(tables[0].device)
+    return torch.cat(tables)[back], torch.cat(gaps)[back]
 
 
 def _restricted(game: ModelGame, index: Tensor, chosen: Tensor) -> ModelGame:

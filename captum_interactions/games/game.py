@@ -212,7 +212,8 @@ class ModelGame(BatchedGame):
     def _with(self, masked: MaskedInputs) -> ModelGame:
         game = copy(self)
         game._masked = masked
-        game._proof = game._largest = None  # of other inputs or baselines
+        # Of other inputs or baselines:
+        game._proof = game._largest = game._gap = None
         game.n_evaluations = 0
         return game
 

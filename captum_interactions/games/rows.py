@@ -16,9 +16,10 @@ _SMALLEST_BLOCK = 32
 _MOST_KEPT = 1 << 20
 # Whole numbers as wide as a dtype, whose bits are its bits.
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-# The first pass on more than one coalition is likely to hold all of so many, and one of
-# so many singles is likely not to have the largest input.
-_FIRST, _CANDIDATES = 32, 3
+# The first pass on more than one coalition is likely to hold all of so many.
+_FIRST = 32
+# Inputs of so many bytes are looked at to find the control that shows the most.
+_LOOKED_AT = 1 << 24
 
 
 class MaskRows:
@@ -44,23 +45,26 @@ class MaskRows:
             self._masked, self._masked.rows(self.masks[..., start:stop, :])
         )
 
-    def controls(self) -> tuple[tuple[int, int], ...]:
-        """Return positions of a small coalition and of N, or else the last.
+    def controls(self, size: int | None) -> tuple[tuple[int, int], ...]:
+        """Return positions of N, or else the last, and of a small coalition.
 
-        With each the baseline to take.
+        Args:
+            size: Coalitions of a pass, if that is known. With one there is no company,
+                and the first is the one that shows a state that comes and goes.
+
+        Returns:
+            With each position the baseline to take.
         """
         masks = self.masks if self.masks.dim() == 2 else self.masks[0]
         full = masks.all(-1).nonzero()[:1, 0].tolist()
         last = full[0] if full else self.total - 1
-        sizes = masks[1:_FIRST].sum(-1)
-        sizes[sizes == 0] = len(self._masked.players)
-        few = (sizes.argsort(stable=True)[:_CANDIDATES] + 1).tolist()
-        few = [position for position in few if position != last] or [0]
-        small = _smallest(self._masked, masks[few], few)
+        if size and last == self.total - 1 and self.total % size == 1 < size:
+            last -= 1  # the last one has no company
+        small = _small(self._masked, masks[:_FIRST], last, size)
         return tuple(
             {
                 position: (position, k)
-                for position, k in (small, (last, self._masked.n_baselines - 1))
+                for position, k in ((last, self._masked.n_baselines - 1), small)
             }.values()
         )
 
@@ -122,15 +126,20 @@ class CodeRows:
         self._high = start
         return tuple(part.rows() for part in self._parts)
 
-    def controls(self) -> tuple[tuple[int, int], ...]:
-        """Return the positions of a single player and of N, each with a baseline."""
+    def controls(self, size: int | None) -> tuple[tuple[int, int], ...]:
+        """Return positions of N and of a single player; see :class:`MaskRows`.
+
+        Passes of a power of two hold what the last players have in common, and N ends
+        the last. Of others one holds 01…1 and 10…0, in which nothing is in common: its
+        last row tells more, and is not alone.
+        """
         n = len(self._masked.players)
-        few = [1 << player for player in range(min(n - (n < 2), _CANDIDATES))] or [0]
-        masks = codes_to_masks(torch.tensor(few), n)
-        return _smallest(self._masked, masks, few), (
-            self.total - 1,
-            self._masked.n_baselines - 1,
-        )
+        last = self.total - 1
+        if size and size & (size - 1):
+            last = min(self.total, -(-(self.total // 2 + 1) // size) * size) - 1
+        masks = codes_to_masks(torch.arange(min(self.total, _FIRST)), n)
+        small = _small(self._masked, masks, last, size)
+        return (last, self._masked.n_baselines - 1), small
 
     def members(self, position: int) -> tuple[int, ...]:
         """Return the players of the coalition at ``position``."""
@@ -192,29 +201,41 @@ def _bits(tensor: Tensor) -> Tensor:
     return tensor.resolve_neg().view(_BITS[tensor.element_size()])
 
 
-def _smallest(
+def _small(
     masked: MaskedInputs,
-    masks: Tensor,  # (C, n)
-    positions: list[int],
+    masks: Tensor,  # (C, n), the first coalitions
+    last: int,
+    size: int | None,
 ) -> tuple[int, int]:
-    """Return the position and baseline whose largest input is smallest, but not 0.
+    """Return position and baseline of a small coalition that its company would change.
 
-    It is what the rows beside it change most, where they do: a scale or a mean over all
-    rows is often that of N, and makes nothing of an input that is 0.
+    A scale or a mean over all rows is often that of the largest input. So of those with
+    the fewest players it is the one whose largest input is furthest below that of its
+    pass, and not 0, of which a scale makes nothing.
     """
-    if len(positions) == 1:
-        return positions[0], 0
+    if size == 1:
+        return 0, 0
+    masks = masks[: max(2, _LOOKED_AT // max(1, masked.bytes_per_coalition))]
+    count, n = len(masks), masks.shape[-1]
     # One dtype whatever the default: a result must not hang on it.
-    count = len(positions) * masked.n_baselines
-    largest = torch.zeros(count, dtype=torch.float32)
+    largest = torch.zeros(count * masked.n_baselines, dtype=torch.float32)
     for rows in masked.rows(masks):
         if rows.numel():
             each = rows.reshape(len(largest), -1)
             each = each.abs() if each.dtype != torch.bool else each
             largest = largest.maximum(each.amax(-1).float().cpu())
-    largest[largest == 0] = torch.inf
-    place, baseline = divmod(int(largest.argmin()), masked.n_baselines)
-    return positions[place], baseline
+    largest, size = largest.view(count, -1), size or count
+    room = torch.stack([part.amax() for part in largest.split(size)])
+    room = room.repeat_interleave(size)[:count, None] - largest
+    room[largest == 0] = -1.0
+    if last >= size:  # two passes tell more than one
+        room[last // size * size : last // size * size + size] = -1.0
+    players = masks.sum(-1).cpu()
+    players[players == 0] = n
+    players[last : last + 1] = n + 1
+    room[players > players.amin()] = -2.0
+    place, baseline = divmod(int(room.argmax()), masked.n_baselines)
+    return place, baseline
 
 
 def _laid_out(masked: MaskedInputs, rows: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -15,8 +15,9 @@ from tests.fuzz.models import HARMLESS, NO_FUNCTION, ONE_PER_PASS
 FAULTS = {"silently wrong", "changed", "obscure"}
 # What is known to be wrong without a word, of 4,000 calls: rows of a pass that depend
 # on each other are found by two control coalitions, and these may happen not to be
-# touched (a scale over the batch that is that of both, rows that change places).
-MISSED = {"mixed": 12, "chance": 12}
+# touched (a scale over the batch that is that of both, rows that change places). It was
+# none and one here, four and none in 6,000 others.
+MISSED = {"mixed": 1, "chance": 2}
 # Calls of 240 with fewer than 2^n evaluations whose error is beyond 8 standard errors.
 BEYOND = 10
 
@@ -28,8 +29,7 @@ def faults(outcomes):
 def test_two_hundred_calls():
     outcomes = [run(seed) for seed in range(200, 400)]
     wrong = faults(outcomes)
-    assert not [one for one in wrong if one.habit in HARMLESS]
-    assert len(wrong) <= 2, wrong
+    assert not wrong, wrong
     assert sum(one.kind == "right" for one in outcomes) > 140
     assert {one.habit for one in outcomes} >= {"plain", *NO_FUNCTION}
 

@@ -336,7 +336,7 @@ def test_too_many_players_names_evaluations_and_remedies():
 @pytest.mark.parametrize(
     ("f", "error", "message"),
     [
-        (lambda x: x[:1], ValueError, r"one row per input row .* got shape \(1, 3\)"),
+        (lambda x: x[:1], ValueError, r"one row per input row .* got shape \(1, 5\)"),
         (
             lambda x: torch.ones(3),
             ValueError,
@@ -344,15 +344,15 @@ def test_too_many_players_names_evaluations_and_remedies():
         ),
         (lambda x: "cat", TypeError, "`forward_func` must return a tensor or a number"),
         (
-            lambda x: torch.where(x[:, 0] + x[:, 1] == 1, torch.nan, x[:, 2]),
+            lambda x: torch.where((x[:, 0] > 0) ^ (x[:, 1] > 0), torch.nan, x[:, 2]),
             ValueError,
-            r"NaN or infinity on 4 of 8 coalitions, first on .* players \(0,\)",
+            r"NaN or infinity on 16 of 32 coalitions, first on .* players \(0,\)",
         ),
     ],
 )
 def test_bad_forward_functions(f, error, message):
     with pytest.raises(error, match=message):
-        AndInteraction(f).attribute(X)
+        AndInteraction(f).attribute(torch.arange(1.0, 11.0).view(2, 5))
 
 
 def test_non_finite_values_of_chosen_coalitions():

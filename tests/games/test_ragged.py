@@ -76,13 +76,13 @@ def test_rows_are_those_of_own_players(padded):
 
 
 def test_a_whole_batch_that_belongs_together_stays_together():
-    x = torch.tensor([[1.0, 2.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+    x = torch.tensor([[1.0, 2.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0]])
     with pytest.warns(UserWarning, match="depend on each other"):
         coupled = ModelGame(lambda x: x.sum(1) * x.mean(), x).table()
     one = ModelGame(lambda x: (x.sum(1) * x.mean()).sum(), x).table()
-    assert one.shape == (1, 16)
+    assert one.shape == (1, 32)
     torch.testing.assert_close(coupled.sum(0, keepdim=True), one)
-    assert coupled[1, -1] == pytest.approx(0.5)  # 1 · mean of both examples
+    assert coupled[1, -1] == pytest.approx(0.4)  # 1 · mean of both examples
 
 
 def test_gradients_reach_what_equals_its_baseline():
