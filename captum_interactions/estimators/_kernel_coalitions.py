@@ -18,8 +18,8 @@ from captum_interactions.estimators._mixtures import Mixture, empty_mixture
 
 __all__ = ["read_and", "read_coalitions", "search_and"]
 
-# Coalitions at a time: bounds the rows of covariances at work.
-_BLOCK = 4096
+# Covariances with evaluated pairs at work at once, 32 MB in each of a few matrices.
+_MOST_VALUES = 1 << 22
 
 
 def read_and(
@@ -50,7 +50,8 @@ def read_coalitions(
     n = players.shape[-1]
     reading = FunctionalReading(posterior, mixture, n - mixture.others)
     found = []
-    for block in players.to(posterior.signs).split(_BLOCK):
+    rows = max(1, _MOST_VALUES // len(posterior.signs))
+    for block in players.to(posterior.signs).split(rows):
         sides = [_vectors(reading, side, block) for side in reading.sides()]
         spread = _variances(reading, block) if errors else None
         found.append(reading.finish(sides, spread))

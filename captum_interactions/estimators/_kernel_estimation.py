@@ -25,11 +25,9 @@ from captum_interactions.functional.coalitions import accumulation_dtype
 
 __all__ = ["fit_kernel", "kernel_plan"]
 
-# Terms of neighbors and sparse ones are tried beyond 20 players, the latter unless the
-# kernel explains everything (a game of ANDs alone can be smooth: R² .99 at 30 players).
-# With fewer players each costs a batch of 200 games twice its time, and networks gained
-# little or nothing.
-_LARGE, _WELL_PREDICTED = 20, 0.9995
+# Terms of neighbors and sparse ones are tried beyond 20 players. With fewer each costs
+# a batch of 200 games twice its time, and networks gained little or nothing.
+_LARGE = 20
 # Values that differ by less than this share of their size are one value.
 _CONSTANT = 1e-12
 
@@ -64,9 +62,9 @@ def fit_kernel(
     even, odd = (here + there) / 2, (here - there) / 2
     measured = _shuffled(_open_pairs(masks), generator)
     n = signs.shape[-1]
-    tried = n > _LARGE
+    tried = varies & (n > _LARGE)
     terms, shapes = None, None
-    if tried and neighbors is not None and len(neighbors):
+    if n > _LARGE and neighbors is not None and len(neighbors):
         terms, shapes = neighbor_terms(n, neighbors, even)
     prior = fit_priors(
         signs,
@@ -80,15 +78,17 @@ def fit_kernel(
     scores, rows_of_terms = [], []
     solved: dict[int, KernelPosterior] = {}
     for row in range(len(rows)):
-        before = own = prior.row(row)
-        posterior = solve(own, signs, even[row], odd[row], measured)
-        score = posterior.left_out
-        if tried and bool(varies[row]) and float(score) < _WELL_PREDICTED:
-            own, score = improved(
-                own, signs, even[row], odd[row], measured, score, generator
-            )
-        if own is before and len(solved) < most_kept(len(masks)):
-            solved[row] = posterior
+        own, better = prior.row(row), None
+        game = own, signs, even[row], odd[row], measured
+        if bool(tried[row]):
+            better = improved(*game, generator)
+        if better is not None:
+            own, score = better
+        else:
+            posterior = solve(*game)
+            score = posterior.left_out
+            if len(solved) < most_kept(len(masks)):
+                solved[row] = posterior
         scores.append(score)
         rows_of_terms.append(own)
     lead = values.shape[:-1]

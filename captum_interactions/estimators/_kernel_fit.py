@@ -28,7 +28,7 @@ _MOST_FIT_PAIRS = 1536
 # A first descent on this many pairs costs a tenth and leaves a few steps for the rest;
 # it needs more pairs than there are players, or leaves some of them out.
 _COARSE_PAIRS = (128, 384)
-_STEPS, _STEPS_AFTER_COARSE = 40, 12
+_STEPS, _STEPS_FROM_NEAR = 40, 12
 # Nats: far less than what tells two settings apart.
 _TOLERANCE = 0.1
 # logit ρ_i scatter around their mean by this much: wide enough for players that take no
@@ -286,7 +286,8 @@ def fit_priors(
             found = minimize(few, found, _STEPS, _TOLERANCE, memory)
             # More pairs, more curvature: the memory carries over in proportion.
             memory = memory.scaled(len(order) / first_look)
-        steps = _STEPS_AFTER_COARSE if coarse else _STEPS
+        near = coarse or start is not None
+        steps = _STEPS_FROM_NEAR if near else _STEPS
         plain = evidence(order, at_first)
         found = minimize(plain, found, steps, _TOLERANCE, memory)
         if offered:

@@ -13,15 +13,16 @@ from captum_interactions.estimators._kernel_prior import (
 
 __all__ = ["read_values"]
 
-# Coalitions at a time: bounds the rows of covariances at work.
-_BLOCK = 4096
+# Covariances with evaluated pairs at work at once, 32 MB in each of a few matrices.
+_MOST_VALUES = 1 << 22
 
 
 def read_values(
     posterior: KernelPosterior, signs: Tensor, *, errors: bool = True
 ) -> tuple[Tensor, Tensor | None]:
     """Posterior mean of v(S) and its standard error, ``(K,)`` from signs ``(K, n)``."""
-    found = [_values(posterior, block, errors) for block in signs.split(_BLOCK)]
+    block = max(1, _MOST_VALUES // len(posterior.signs))
+    found = [_values(posterior, some, errors) for some in signs.split(block)]
     known = [error for _, error in found if error is not None]
     value = torch.cat([value for value, _ in found])
     return value, torch.cat(known) if known else None

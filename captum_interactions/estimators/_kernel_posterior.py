@@ -15,7 +15,7 @@ from torch import Tensor
 
 from captum_interactions.estimators._kernel_prior import KernelPrior
 
-__all__ = ["KernelPosterior", "factor_of", "solve", "thinned"]
+__all__ = ["KernelPosterior", "factors_of", "solve", "thinned"]
 
 # Pairs of coalitions that are left out in turn to measure σ and R²: their mean square
 # is known to six percent, and more would cost as much as the factors themselves.
@@ -103,20 +103,19 @@ def solve(
         measured: Which pairs are left out to measure σ and R², ``(k,)`` indices in
             random order; 512 of them do.
     """
-    blocks = list(prior.blocks(signs, signs))
     chosen = measured[:_LEFT_OUT]
-    factors, weights, deviations, residuals = [], [], [], []
+    factors = factors_of(prior, signs)
+    weights, deviations, residuals = [], [], []
     likelihood = even.new_zeros(())
-    for values in (even, odd):
-        # A block of 10,000 pairs is 800 MB: it goes as soon as it is factored.
-        factor = factor_of(blocks.pop(0)[0], prior.nugget / 2)
-        weight = torch.cholesky_solve(values[:, None], factor)[:, 0]
-        likelihood = likelihood + (values * weight).sum().clamp(min=0) / (2 * len(even))
+    for factor, values in zip(factors, (even, odd), strict=True):
+        # Not torch.cholesky_solve, which copies the factor.
+        white = torch.linalg.solve_triangular(factor, values[:, None], upper=False)
+        weight = torch.linalg.solve_triangular(factor.mT, white, upper=True)[:, 0]
+        likelihood = likelihood + white.square().sum() / (2 * len(even))
         precision = _precision_diagonal(factor, chosen)
         left_out = weight[chosen] / precision
         residuals.append(left_out)
         deviations.append((weight[chosen] * left_out).sum() / max(1, len(chosen)))
-        factors.append(factor)
         weights.append(weight)
     # Under a prior that is somewhat wrong any of the estimates can come out too small.
     sigma = [
@@ -126,7 +125,7 @@ def solve(
     return KernelPosterior(
         prior,
         signs,
-        (factors[0], factors[1]),
+        factors,
         (weights[0], weights[1]),
         (sigma[0], sigma[1]),
         _share(even[chosen], odd[chosen], residuals),
@@ -161,17 +160,30 @@ def thinned(posterior: KernelPosterior, functionals: int) -> KernelPosterior:
     )
 
 
-def factor_of(block: Tensor, nugget: Tensor) -> Tensor:
-    """Lower Cholesky factor of a covariance and a nugget, as small as will do."""
+def factors_of(prior: KernelPrior, signs: Tensor) -> tuple[Tensor, Tensor]:
+    """Lower Cholesky factors of the even and the odd covariance, nugget included.
+
+    Each takes the memory of its covariance: at 10,000 pairs it is 800 MB.
+    """
+    even, odd = (block[0] for block in prior.blocks(signs, signs))
+    return _factored(even, prior, signs, 0), _factored(odd, prior, signs, 1)
+
+
+def _factored(block: Tensor, prior: KernelPrior, signs: Tensor, side: int) -> Tensor:
+    """Factor a covariance in place, with a nugget as small as will do."""
     # Terms that explain everything have variances far above a nugget near zero.
-    nugget = torch.maximum(nugget, _JITTER * block.diagonal().mean())
-    block.diagonal().add_(nugget)
+    nugget = torch.maximum(prior.nugget / 2, _JITTER * block.diagonal().mean())
+    info = torch.zeros((), dtype=torch.int32, device=block.device)
     for _ in range(_NUGGET_TRIES):
-        factor, info = torch.linalg.cholesky_ex(block)
+        block.diagonal().add_(nugget)
+        # Columns first, as LAPACK has it: then it copies nothing.
+        factor = block.mT
+        torch.linalg.cholesky_ex(factor, out=(factor, info))
         if int(info) == 0:
             return factor
-        block.diagonal().add_(9 * nugget)
-        nugget = 10 * nugget
+        # Half of it is overwritten.
+        block, nugget = prior.blocks(signs, signs)[side][0], 10 * nugget
+    block.diagonal().add_(nugget)
     return torch.linalg.cholesky(block)
 
 

@@ -22,7 +22,7 @@ from captum_interactions.estimators._explicit_terms import (
     no_terms,
 )
 from captum_interactions.estimators._kernel_fit import fit_priors
-from captum_interactions.estimators._kernel_posterior import factor_of
+from captum_interactions.estimators._kernel_posterior import factors_of
 from captum_interactions.estimators._kernel_prior import KernelPrior
 from captum_interactions.estimators._term_screening import first_of_each, screen
 
@@ -64,8 +64,7 @@ class _Half:
     columns: Tensor
 
     @classmethod
-    def of(cls, signs: Tensor, block: Tensor, nugget: Tensor, values: Tensor) -> _Half:
-        factor = factor_of(block, nugget)
+    def of(cls, signs: Tensor, factor: Tensor, values: Tensor) -> _Half:
         white = torch.linalg.solve_triangular(factor, values[:, None], upper=False)
         empty = no_terms(1, signs.shape[-1], values)
         return cls(signs, factor, white[:, 0], empty, values.new_zeros(len(signs), 0))
@@ -73,7 +72,7 @@ class _Half:
     def add(self, terms: ExplicitTerms) -> None:
         """Add candidates; those that are in the pool already are left out."""
         joined = self.pool.joined(terms)
-        fresh = first_of_each(joined)
+        fresh = first_of_each(joined.players, joined.kind)
         fresh = fresh[fresh >= len(self.pool)] - len(self.pool)
         terms = terms.select(fresh)
         features = terms.features(self.signs)
@@ -111,8 +110,10 @@ def with_terms(
     signs: Tensor,  # (h, n) of ±1
     even: Tensor,  # (h,)
     odd: Tensor,  # (h,)
+    lost: Callable[[KernelPrior], float],
+    before: float,
+    enough: float,
     generator: torch.Generator | None = None,
-    worthwhile: Callable[[KernelPrior], bool] = lambda prior: True,
 ) -> KernelPrior:
     """Add the terms that one game asks for.
 
@@ -121,16 +122,20 @@ def with_terms(
         signs: One coalition of each pair as ±1, ``(h, n)``.
         even: Half sums of the values of each pair, standardised, ``(h,)``.
         odd: Half differences, ``(h,)``.
+        lost: What a prior misses of pairs that choose nothing: the least wins, and the
+            first terms have to lower it, or there is no second fit.
+        before: That of this prior.
+        enough: A loss that asks for no further fit.
         generator: Source of randomness of the fits.
-        worthwhile: Whether to go on from terms that were found under the first fit.
 
     Returns:
-        The prior with its terms, ρ fitted again; the same prior if there are none.
+        The prior with its terms, ρ fitted again; the same prior if none lower the loss.
 
     References:
         Tipping & Faul (2003), "Fast marginal likelihood maximisation for sparse
         Bayesian models".
     """
+    best, least = prior, before
     for refit in range(_REFITS + 1):
         weak = replace(
             prior,
@@ -143,9 +148,17 @@ def with_terms(
             if not _round(halves, prior, _FIRST_LOOK if first else _CANDIDATES):
                 break
         found = halves[0].members().joined(halves[1].members())
+        del halves  # factors
+        if not len(found):
+            break
         grew = len(found) > len(prior.terms)
         prior = replace(prior, terms=found)
-        if not grew or refit == _REFITS or not (refit or worthwhile(prior)):
+        now = lost(prior)
+        if now < least:
+            best, least = prior, now
+        # A fit can lead astray and the next one back: only the first has to gain.
+        gained = refit or now < before
+        if not grew or not gained or refit == _REFITS or least <= enough:
             break
         _, groups = found.is_even().unique(return_inverse=True)
         prior = fit_priors(
@@ -157,19 +170,15 @@ def with_terms(
             start=prior,
             generator=generator,
         )
-    return prior
+    return best
 
 
 def _halves(
     prior: KernelPrior, signs: Tensor, even: Tensor, odd: Tensor
 ) -> tuple[_Half, _Half]:
     none = no_terms(1, signs.shape[-1], even)
-    blocks = replace(prior, terms=none).blocks(signs, signs)
-    nugget = prior.nugget / 2
-    out = (
-        _Half.of(signs, blocks[0][0], nugget, even),
-        _Half.of(signs, blocks[1][0], nugget, odd),
-    )
+    factors = factors_of(replace(prior, terms=none), signs)
+    out = (_Half.of(signs, factors[0], even), _Half.of(signs, factors[1], odd))
     is_even = prior.terms.is_even()
     out[0].add(prior.terms.select(is_even))
     out[1].add(prior.terms.select(~is_even))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,6 +17,11 @@ __all__ = ["improved"]
 # Terms have to lower the squared error of held-out pairs to this share, on at least so
 # many pairs.
 _WORTHWHILE, _FEWEST_HELD = 0.9, 12
+# No terms where the kernel explains everything: a game of ANDs alone can be smooth (R²
+# .99 at 30 players).
+_WELL_PREDICTED = 0.9995
+# Terms that miss no more of the variance of held-out pairs than this are all there are.
+_SOLVED = 1e-6
 # Relative rounding of a variance that should be zero.
 _ROUNDING = 1e-11
 # Variance of a coefficient, of standardised values: as good as none known.
@@ -28,15 +33,29 @@ _RESOLVED = 1e-9
 _Pairs = tuple[Tensor, Tensor, Tensor]
 
 
+@dataclass(frozen=True)
+class _Missed:
+    """Squared error of other pairs, and σ as they and as the pairs kept have it.
+
+    Attributes:
+        lost: Squared error, even and odd part together.
+        sigma: σ of the even and of the odd part that it speaks for, ``(2,)``.
+        own: σ² of the pairs that were kept.
+    """
+
+    lost: float
+    sigma: Tensor
+    own: Tensor
+
+
 def improved(
     prior: KernelPrior,
     signs: Tensor,
     even: Tensor,
     odd: Tensor,
     measured: Tensor,
-    score: Tensor,
     generator: torch.Generator | None = None,
-) -> tuple[KernelPrior, Tensor]:
+) -> tuple[KernelPrior, Tensor] | None:
     """The prior with terms if they predict pairs that they were not chosen by.
 
     A fifth of the pairs is held out; terms stay only if they predict it better by
@@ -45,55 +64,64 @@ def improved(
     comes from the pairs held out.
 
     Returns:
-        The better prior, and its R² of values that it was not given.
+        The better prior, and its R² of values that it was not given; None if there are
+        no such terms.
     """
     held = measured[: len(measured) // 5]
     if len(held) < _FEWEST_HELD:
-        return prior, score
+        return None
     rest = torch.ones(len(signs), dtype=torch.bool, device=signs.device)
     rest[held] = False
     kept = signs[rest], even[rest], odd[rest]
     others = signs[held], even[held], odd[held]
-    before, _ = _missed(prior, kept, others)
-    alone = replace(prior, terms=no_terms(1, signs.shape[-1], signs))
-    trial = with_terms(
-        alone, *kept, generator, lambda p: _missed(p, kept, others)[0] < before
-    )
-    if not len(trial.terms):
-        return prior, score
-    trial = _with_noise(trial, kept, others)
-    lost, sigma = _missed(trial, kept, others)
-    if lost > _WORTHWHILE * before:
-        return prior, score
     total = (even[held] - even.mean()).square().sum() + odd[held].square().sum()
+    best: list[_Missed] = []
+
+    def lost(prior: KernelPrior) -> float:
+        found = _missed(prior, kept, others)
+        if not best or found.lost < best[-1].lost:
+            best.append(found)
+        return found.lost
+
+    before = lost(prior)
+    if before <= (1 - _WELL_PREDICTED) * total:
+        return None
+    alone = replace(prior, terms=no_terms(1, signs.shape[-1], signs))
+    trial = with_terms(alone, *kept, lost, before, _SOLVED * float(total), generator)
+    if not len(trial.terms):
+        return None
+    trial, found = _with_noise(trial, best[-1], kept, others)
+    if found.lost > _WORTHWHILE * before:
+        return None
     # Not chosen again by all pairs: what was measured is what is used.
-    return replace(trial, least_sigma=sigma[None]), 1 - lost / total
+    return replace(trial, least_sigma=found.sigma[None]), 1 - found.lost / total
 
 
-def _with_noise(prior: KernelPrior, kept: _Pairs, others: _Pairs) -> KernelPrior:
+def _with_noise(
+    prior: KernelPrior, found: _Missed, kept: _Pairs, others: _Pairs
+) -> tuple[KernelPrior, _Missed]:
     """What terms miss on other pairs as each value's own, where that predicts better.
 
     Terms that explain all that chose them leave no nugget and ask for ever larger τ:
     what they miss would count as impossible.
     """
-    none = torch.zeros(0, dtype=torch.long, device=kept[0].device)
-    lost, sigma = _missed(prior, kept, others)
-    own = solve(prior, *kept, none).deviations[0] ** 2
-    most = float(_VAGUE / own)
+    most = float(_VAGUE / found.own)
     noisy = replace(
         prior,
-        nugget=prior.nugget + lost / len(others[0]) / own,
+        nugget=prior.nugget + found.lost / len(others[0]) / found.own,
         slope=prior.slope.clamp(max=most),
         terms=replace(prior.terms, variance=prior.terms.variance.clamp(max=most)),
     )
-    better = _missed(noisy, kept, others)[0] < lost
-    impossible = bool(sigma.max() ** 2 > _IMPOSSIBLE * own)
+    missed = _missed(noisy, kept, others)
+    impossible = bool(found.sigma.max() ** 2 > _IMPOSSIBLE * found.own)
     lost_in_rounding = bool(prior.nugget < _RESOLVED * prior.terms.variance.max())
-    return noisy if better or impossible or lost_in_rounding else prior
+    if missed.lost < found.lost or impossible or lost_in_rounding:
+        return noisy, missed
+    return prior, found
 
 
-def _missed(prior: KernelPrior, kept: _Pairs, others: _Pairs) -> tuple[float, Tensor]:
-    """Squared error of other pairs, and the σ ``(2,)`` that it speaks for."""
+def _missed(prior: KernelPrior, kept: _Pairs, others: _Pairs) -> _Missed:
+    """How well pairs that were kept predict others."""
     signs, *values = others
     none = torch.zeros(0, dtype=torch.long, device=signs.device)
     posterior = solve(prior, *kept, none)
@@ -114,4 +142,4 @@ def _missed(prior: KernelPrior, kept: _Pairs, others: _Pairs) -> tuple[float, Te
         left = (before - known).maximum(_ROUNDING * before)
         lost += float(missed.sum())
         sigma.append((missed / left).mean().sqrt())
-    return lost, torch.stack(sigma)
+    return _Missed(lost, torch.stack(sigma), posterior.deviations[0] ** 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import comb, log
 
 import torch
@@ -12,6 +14,7 @@ from captum_interactions.estimators._explicit_terms import (
     ODD_AND,
     WALSH,
     ExplicitTerms,
+    no_terms,
 )
 
 __all__ = ["screen", "first_of_each"]
@@ -22,40 +25,70 @@ _LARGEST_WALSH, _LARGEST_AND = 5, 6
 _SEEDS = 64
 # Multiplications spent on screening triples; the most relevant players come first.
 _TRIPLE_WORK = 1e10
+# How many of the strongest are compared for each that is wanted: the same term grows
+# from each of its parts.
+_COPIES = 16
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """Terms of one kind and parity: where each is among those offered, how strong."""
+
+    kind: int
+    even: bool
+    places: Tensor
+    scores: Tensor
+    players: Callable[[Tensor], Tensor]
 
 
 class _Pool:
-    """Terms offered so far, with |f'w| against what chance reaches at their degree."""
+    """Terms offered so far, with |f'w| against what chance reaches at their degree.
 
-    def __init__(self, signs: Tensor) -> None:
-        self.n = signs.shape[-1]
-        self.players: list[Tensor] = []
-        self.kinds: list[Tensor] = []
-        self.scores: list[Tensor] = []
+    Players are looked up for the strongest alone: those of all take gigabytes at 1,000.
+    """
+
+    def __init__(self, signs: Tensor, count: int) -> None:
+        self.n, self.count = signs.shape[-1], count
+        self.offers: list[_Offer] = []
         self.norm = len(signs) ** 0.5
 
-    def offer(self, players: Tensor, kind: int, score: Tensor) -> None:
-        """Add terms; ``score`` is f'w over the norm of f."""
-        degrees = players.sum(-1)
+    def offer(
+        self,
+        degrees: Tensor,
+        kind: int,
+        score: Tensor,
+        players: Callable[[Tensor], Tensor],
+    ) -> None:
+        """Add terms; ``score`` is f'w over the norm of f, ``players`` says whose."""
         largest = _LARGEST_WALSH if kind == WALSH else _LARGEST_AND
         smallest = 1 if kind == WALSH else 3
         for d in range(smallest, min(largest, self.n) + 1):
-            held = degrees == d
-            if bool(held.any()) and comb(self.n, d) > 1:
-                self.players.append(players[held])
-                self.kinds.append(torch.full_like(degrees[held], kind))
-                self.scores.append(score[held].abs() / log(comb(self.n, d)) ** 0.5)
+            places = (degrees == d).nonzero()[:, 0]
+            if len(places) and comb(self.n, d) > 1:
+                strength = score[places].abs() / log(comb(self.n, d)) ** 0.5
+                best = strength.topk(min(len(places), _COPIES * self.count))
+                even = d % 2 == 0 if kind == WALSH else kind == EVEN_AND
+                chosen = places[best.indices]
+                self.offers.append(_Offer(kind, even, chosen, best.values, players))
 
-    def best(self, even: bool, count: int) -> ExplicitTerms:
+    def best(self, even: bool, like: Tensor) -> ExplicitTerms:
         """The strongest of one parity, each once."""
-        players, kind = torch.cat(self.players), torch.cat(self.kinds)
-        score = torch.cat(self.scores)
-        terms = ExplicitTerms(players, kind, score.new_zeros(1, len(kind)))
-        score = torch.where(terms.is_even() == even, score, -1.0)
-        order = score.argsort(descending=True)[: 16 * count]
-        chosen = terms.select(order[score[order] > 0])
-        # The same term grows from each of its parts.
-        return chosen.select(first_of_each(chosen)[:count])
+        offers = [offer for offer in self.offers if offer.even == even]
+        scores = torch.cat([like.new_zeros(0), *(offer.scores for offer in offers)])
+        order = scores.argsort(descending=True)[: _COPIES * self.count]
+        order = order[scores[order] > 0]
+        terms = no_terms(1, self.n, like)
+        players = terms.players.new_zeros(len(order), self.n)
+        kind = terms.kind.new_zeros(len(order))
+        start = 0
+        for offer in offers:
+            stop = start + len(offer.places)
+            own = (order >= start) & (order < stop)
+            players[own] = offer.players(offer.places[order[own] - start])
+            kind[own] = offer.kind
+            start = stop
+        terms = ExplicitTerms(players, kind, like.new_zeros(1, len(kind)))
+        return terms.select(first_of_each(players, kind)[: self.count])
 
 
 def screen(
@@ -74,7 +107,10 @@ def screen(
         relevance: ρ of the players, ``(n,)``: says whose triples are worth a look.
         count: How many of each parity.
     """
-    pool = _Pool(signs)
+    # Ranks take no more than single precision, and that takes half the time.
+    signs, double = signs.float(), signs
+    weights = weights[0].float(), weights[1].float()
+    pool = _Pool(signs, count)
     pairs, triples = _low_degrees(pool, signs, weights, relevance)
     _grow_walsh(pool, signs, weights, torch.cat([members.players, pairs, triples]))
     seeds = torch.cat([members.players, pairs, triples])
@@ -82,7 +118,7 @@ def screen(
         if not len(seeds):
             break
         seeds = _grow_and(pool, signs, weights, seeds)
-    return pool.best(True, count), pool.best(False, count)
+    return pool.best(True, double), pool.best(False, double)
 
 
 def _low_degrees(
@@ -91,15 +127,16 @@ def _low_degrees(
     """Offer Walsh terms of degree 1 to 3; the best pairs and triples are seeds."""
     n, norm = signs.shape[-1], pool.norm
     everyone = torch.eye(n, dtype=torch.bool, device=signs.device)
-    pool.offer(everyone, WALSH, signs.mT @ weights[1] / norm)
+    singles = signs.mT @ weights[1] / norm
+    pool.offer(everyone.sum(-1), WALSH, singles, everyone.__getitem__)
     products = (signs.mT @ (signs * weights[0][:, None])).triu(1).flatten()
     best = products.abs().topk(min(8 * _SEEDS, n * (n - 1) // 2)).indices
     pairs = everyone[best // n] | everyone[best % n]
-    pool.offer(pairs, WALSH, products[best] / norm)
+    pool.offer(pairs.sum(-1), WALSH, products[best] / norm, pairs.__getitem__)
     count = min(n, max(8, int((_TRIPLE_WORK / 2 / len(signs)) ** (1 / 3))))
     active = relevance.topk(count).indices
     some = signs[:, active]
-    players, scores = [everyone[:0]], [products[:0]]
+    parts, scores = [active.new_zeros(0, 3)], [products[:0]]
     for k in range(count - 2):
         rest = some[:, k + 1 :]
         width = rest.shape[-1]
@@ -107,13 +144,18 @@ def _low_degrees(
         pulled = pulled.triu(1).flatten()
         top = pulled.abs().topk(min(_SEEDS, width * (width - 1) // 2)).indices
         left = active[k + 1 :]
-        two = everyone[left[top // width]] | everyone[left[top % width]]
-        players.append(two | everyone[active[k]])
+        first = active[k].expand(len(top))
+        parts.append(torch.stack([first, left[top // width], left[top % width]], -1))
         scores.append(pulled[top])
-    triples, score = torch.cat(players), torch.cat(scores)
-    pool.offer(triples, WALSH, score / norm)
+    triples, score = torch.cat(parts), torch.cat(scores)
+
+    def players(chosen: Tensor) -> Tensor:
+        none = everyone.new_zeros(len(chosen), n)
+        return none.scatter_(-1, triples[chosen], True)
+
+    pool.offer(torch.full_like(triples[:, 0], 3), WALSH, score / norm, players)
     order = score.abs().argsort(descending=True)[:_SEEDS]
-    return pairs[:_SEEDS], triples[order]
+    return pairs[:_SEEDS], players(order)
 
 
 def _grow_walsh(
@@ -122,12 +164,15 @@ def _grow_walsh(
     """Offer seeds with one more or one player less (χ_i² = 1)."""
     negative = (signs < 0).to(signs) @ seeds.to(signs).mT
     features = 1 - 2 * (negative % 2)
-    everyone = torch.eye(signs.shape[-1], dtype=torch.bool, device=seeds.device)
-    players = seeds[:, None] ^ everyone
-    odd = players.sum(-1) % 2 == 1
+    held = seeds.to(torch.int8)
+    degrees = seeds.sum(-1, keepdim=True) + 1 - 2 * held
     scores = [(features * w[:, None]).mT @ signs / pool.norm for w in weights]
-    score = torch.where(odd, scores[1], scores[0])
-    pool.offer(players.flatten(0, 1), WALSH, score.flatten())
+    score = torch.where(degrees % 2 == 1, scores[1], scores[0])
+
+    def players(chosen: Tensor) -> Tensor:
+        return _changed(seeds, chosen, leave=True)
+
+    pool.offer(degrees.flatten(), WALSH, score.flatten(), players)
 
 
 def _grow_and(
@@ -139,30 +184,47 @@ def _grow_and(
     held = seeds.to(signs)
     all_present = (absent @ held.mT == 0).to(signs)
     all_absent = (present @ held.mT == 0).to(signs)
-    everyone = torch.eye(signs.shape[-1], dtype=torch.bool, device=seeds.device)
-    players = (seeds[:, None] | everyone).flatten(0, 1)
+    # A seed with one of its own players is the seed.
+    degrees = (seeds.sum(-1, keepdim=True) + 1 - seeds.to(torch.int8)).flatten()
+
+    def players(chosen: Tensor) -> Tensor:
+        return _changed(seeds, chosen, leave=False)
+
     count = all_present.mT @ present + all_absent.mT @ absent
-    best = seeds.new_zeros(len(players)).to(signs)
+    best = signs.new_zeros(seeds.numel())
     for kind, sign, weight in ((EVEN_AND, 1, weights[0]), (ODD_AND, -1, weights[1])):
         ours = (all_present * weight[:, None]).mT @ present
         theirs = (all_absent * weight[:, None]).mT @ absent
         # A feature that fewer than two pairs tell from nothing says nothing.
         score = (ours + sign * theirs) / count.clamp(min=1).sqrt() * (count > 1)
         score = score.flatten()
-        pool.offer(players, kind, score)
+        pool.offer(degrees, kind, score, players)
         best = torch.maximum(best, score.abs())
-    grew = (players.sum(-1) > seeds.sum(-1).repeat_interleave(signs.shape[-1])).to(best)
-    order = (best * grew).argsort(descending=True)[: 4 * _SEEDS]
-    return players[order].unique(dim=0)[:_SEEDS] if len(order) else players[:0]
+    best = best.masked_fill(seeds.flatten(), 0.0)
+    order = best.argsort(descending=True)[: 4 * _SEEDS]
+    found = players(order)
+    return found[first_of_each(found, torch.zeros_like(order))[:_SEEDS]]
 
 
-def first_of_each(terms: ExplicitTerms) -> Tensor:
+def _changed(seeds: Tensor, chosen: Tensor, *, leave: bool) -> Tensor:
+    """Seeds that one player joins (or leaves), by place among all seeds × players."""
+    n = seeds.shape[-1]
+    players = seeds[chosen // n]
+    own = torch.arange(len(chosen), device=seeds.device), chosen % n
+    players[own] = ~players[own] if leave else True
+    return players
+
+
+def first_of_each(players: Tensor, kind: Tensor) -> Tensor:
     """Indices of terms without repetition, in the order of their first appearance."""
-    rows = terms.labels()
-    if not len(rows):
-        return terms.kind
-    _, index = rows.unique(dim=0, return_inverse=True)
-    places = torch.arange(len(rows), device=rows.device)
-    first = torch.full_like(places, len(rows))
+    n, device = players.shape[-1], players.device
+    # Sums of random 64-bit numbers tell sets apart, and cost less than comparing them.
+    draw = torch.Generator().manual_seed(0)
+    code = torch.randint(1 << 62, (n + 3,), generator=draw).to(device)
+    row, player = players.nonzero().unbind(-1)
+    keys = code[n + kind].index_add_(0, row, code[player])
+    _, index = keys.unique(return_inverse=True)
+    places = torch.arange(len(keys), device=device)
+    first = torch.full_like(places, len(keys))
     first = first.scatter_reduce(0, index, places, "amin")
-    return first[first < len(rows)].sort().values
+    return first[first < len(keys)].sort().values

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import product
+
+import pytest
 import torch
 
 from captum_interactions.estimators import evaluate, kernel_plan
+from captum_interactions.estimators._explicit_terms import (
+    EVEN_AND,
+    ODD_AND,
+    WALSH,
+    ExplicitTerms,
+    no_terms,
+)
+from captum_interactions.estimators._kernel_fit import fit_priors
+from captum_interactions.estimators._kernel_terms import with_terms
+from captum_interactions.estimators._term_screening import screen
 
 
 def planted(n, terms, seed):
@@ -30,7 +43,7 @@ def test_terms_found_in_part_have_honest_bars():
     n = 30
     game, truth = planted(n, 60, 17)
     generator = torch.Generator().manual_seed(1000)
-    found = evaluate(kernel_plan(n, 1500, generator=generator), game)
+    found = evaluate(kernel_plan(n, 1000, generator=generator), game)
     assert len(found.prior.terms) > 0
     assert found.r2 < 0.999
     share = torch.rand(300, 1, generator=generator)
@@ -42,3 +55,53 @@ def test_terms_found_in_part_have_honest_bars():
     z = (predicted.value - game(masks)) / predicted.std_error
     assert z.square().mean() < 4
     assert ((values.value - truth) / values.std_error).square().mean() < 4
+
+
+def random_signs(pairs, n, seed):
+    draw = torch.Generator().manual_seed(seed)
+    return 1 - 2 * torch.randint(2, (pairs, n), generator=draw, dtype=torch.float64)
+
+
+# ANDs of fewer than three players are Walsh terms as well.
+@pytest.mark.parametrize(
+    ("players", "kind"),
+    [
+        ((4,), WALSH),
+        ((0, 7), WALSH),
+        *product([(1, 2, 8), (2, 3, 5, 9)], [WALSH, EVEN_AND, ODD_AND]),
+    ],
+)
+def test_screening_finds_the_term_that_a_residual_is(players, kind):
+    signs = random_signs(400, 12, 1)
+    held = torch.zeros(1, 12, dtype=torch.bool)
+    held[0, list(players)] = True
+    planted = ExplicitTerms(held, torch.tensor([kind]), torch.ones(1, 1).double())
+    even = bool(planted.is_even())
+    residual, nothing = planted.features(signs)[:, 0], torch.zeros(400).double()
+    residual = residual - residual.mean()
+    weights = (residual, nothing) if even else (nothing, residual)
+    members = no_terms(1, 12, signs)
+    found = screen(signs, weights, members, torch.ones(12).double(), 60)[not even]
+    assert len(found) <= 60
+    assert found.is_even().eq(even).all()
+    rows = torch.cat([found.players.long(), found.kind[:, None]], -1)
+    assert len(rows.unique(dim=0)) == len(rows)
+    same = (found.players == held).all(-1) & (found.kind == kind)
+    assert same.any()
+
+
+def test_the_fit_that_predicts_best_is_kept():
+    signs = random_signs(150, 8, 2)
+    odd = signs[:, 0] * signs[:, 1] * signs[:, 2] + signs[:, 3]
+    even = signs[:, 4] * signs[:, 5] + 0.1 * signs[:, :4].prod(-1)
+    prior = fit_priors(signs, even[None], odd[None])
+    seen = []
+
+    def growing(prior):
+        seen.append(prior)
+        return float(len(seen))
+
+    found = with_terms(prior, signs, even, odd, growing, 1.5, 0.0)
+    assert found is seen[0]
+    assert len(seen) > 1
+    assert with_terms(prior, signs, even, odd, growing, 0.5, 0.0) is prior
