@@ -108,6 +108,8 @@ class PairPictures(ResultCore):
     ) -> tuple[Figure, Axes]:
         """Network of the k strongest pairs: on an image, along a sentence, in a circle.
 
+        A sampled pair within two standard errors of 0 is dotted.
+
         Args:
             k: How many pairs at most; pairs of interaction 0 are never drawn.
             example: Which example.
@@ -137,6 +139,7 @@ class PairPictures(ResultCore):
             image,
             None if image is None else self._feature_mask(example, position),
             self._singles(example, output) if singles else None,
+            pairs.errors,
             ax,
         )
 
@@ -152,6 +155,8 @@ class PairPictures(ResultCore):
         ax: Sequence[Axes] | None = None,
     ) -> tuple[Figure, list[Axes]]:
         """With which regions does a region interact? I(i, ·) over the image.
+
+        A sampled pair within two standard errors of 0 is left without color.
 
         Args:
             image: The image to show, ``(channels, height, width)``.
@@ -180,6 +185,7 @@ class PairPictures(ResultCore):
             players,
             self.players.names,
             pairs.label,
+            pairs.errors,
             ax,
         )
 

@@ -126,13 +126,15 @@ def plot_pairs_on_image(
     players: Sequence[int] | None = None,
     names: Sequence[str] | None = None,
     label: str = "I(i,j)",
+    errors: Tensor | None = None,  # (n, n)
     ax: Sequence[Axes] | None = None,
 ) -> tuple[Figure, list[Axes]]:
     """With which regions does a region interact? I(i, ·) over the image, for some i.
 
     The first panel is the image with the regions framed and numbered as the panels
     are. Each further panel is about one of them, framed in black: blue regions do more
-    together with it than apart, vermilion ones less. All panels share one scale.
+    together with it than apart, vermilion ones less, those within two standard errors
+    of 0 have no color. All panels share one scale.
 
     Args:
         values: Symmetric matrix of pairs.
@@ -142,6 +144,7 @@ def plot_pairs_on_image(
         players: Indices of the players to show instead of the k strongest.
         names: One name per player; ``None`` writes their numbers.
         label: What the values are.
+        errors: Standard errors of the pairs; ``None`` where exact.
         ax: One more axes than players to draw on; ``None`` makes a figure.
 
     Returns:
@@ -163,6 +166,8 @@ def plot_pairs_on_image(
     check_positive_int("k", k, "ask for at least one player")
     values = read_pairs(values)
     n = len(values)
+    if errors is not None:
+        values = torch.where(values.abs() > 2 * read_pairs(errors), values, 0.0)
     written = read_names(names, n)
     inside = membership(feature_mask, n, image)
     shown = _chosen(values, inside, k, players)

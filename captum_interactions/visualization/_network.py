@@ -55,12 +55,14 @@ def plot_network(
     image: Tensor | None = None,  # (channels, height, width)
     feature_mask: Tensor | None = None,  # (channels, height, width) or (height, width)
     singles: Tensor | None = None,  # (n,)
+    errors: Tensor | None = None,  # (n, n)
     ax: Axes | None = None,
 ) -> tuple[Figure, Axes]:
     """Network of the k strongest pairs: over an image, along a sentence, in a circle.
 
     Blue edges join players that do more together than apart, vermilion ones those that
-    work against each other; the stronger, the wider. Along a sentence blue arcs run
+    work against each other; the stronger, the wider. Dotted ones are within two
+    standard errors of 0. Along a sentence blue arcs run
     above the words and vermilion ones below.
 
     Args:
@@ -75,6 +77,7 @@ def plot_network(
         feature_mask: With an image, the index of the player of every element.
         singles: Values of single players, such as Shapley values: nodes (or words) take
             their colors.
+        errors: Standard errors of the pairs; ``None`` where exact.
         ax: Axes to draw on; ``None`` makes a figure.
 
     Returns:
@@ -106,6 +109,7 @@ def plot_network(
         read_names(names, n),
         read_singles(singles, n),
         _WIDTHS_ON_IMAGE if layout == "image" else _WIDTHS,
+        None if errors is None else read_pairs(errors),
     )
     if layout == "sentence":
         return _along_a_sentence(network, ax)

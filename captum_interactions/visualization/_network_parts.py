@@ -9,6 +9,7 @@ from torch import Tensor
 
 from captum_interactions.visualization._style import (
     INK,
+    MUTED,
     NEGATIVE,
     POSITIVE,
     diverging,
@@ -32,9 +33,16 @@ class Network(NamedTuple):
     names: tuple[str, ...]
     singles: list[float] | None
     widths: tuple[float, float]
+    errors: Tensor | None
 
     def value(self, pair: tuple[int, int]) -> float:
         return float(self.values[pair])
+
+    def sure(self, pair: tuple[int, int]) -> bool:
+        """Whether a value is more than two standard errors away from 0."""
+        if self.errors is None:
+            return True
+        return abs(self.value(pair)) > 2 * float(self.errors[pair])
 
     def strength(self, value: float) -> float:
         """|value| as a part of the largest."""
@@ -77,6 +85,7 @@ def draw_edges(
             y,
             color=sign_color(value),
             lw=width,
+            ls="-" if network.sure((i, j)) else ":",
             alpha=1.0 if halo else 0.35 + 0.6 * strength,
             solid_capstyle="round",
             zorder=1 + strength,
@@ -124,6 +133,9 @@ def explain_edges(axes: Axes, network: Network) -> None:
             text = f"{word}, {'up' if best > 0 else 'down'} to {signed(best)}"
             width = network.width(best)
             handles.append(Line2D([], [], color=color, lw=width, label=text))
+    if not all(map(network.sure, network.pairs)):
+        text = "within two standard errors of 0"
+        handles.append(Line2D([], [], color=MUTED, lw=1.5, ls=":", label=text))
     if handles:
         axes.legend(
             handles=handles,

@@ -17,6 +17,7 @@ from captum_interactions import (
 from captum_interactions.visualization import (
     plot_network,
     plot_pairs,
+    plot_pairs_on_image,
     plot_tree,
 )
 from captum_interactions.visualization._style import NEGATIVE, POSITIVE, signed
@@ -214,6 +215,37 @@ def test_partners_are_painted_on_one_scale_and_the_player_is_framed(on_image):
     assert [text.get_text() for text in panels[0].texts] == ["1"]  # 0 is elsewhere
     assert figure.axes[-1].get_ylabel() == "I(i,j) with the framed one"
     figure.canvas.draw()
+
+
+def test_what_sampling_cannot_tell_from_0_looks_like_it():
+    matrix, errors = torch.zeros(3, 3), torch.ones(3, 3)
+    for i, j, value in ((0, 1, 2.5), (1, 2, -1.5)):
+        matrix[i, j] = matrix[j, i] = value
+    _, axes = plot_network(matrix, errors=errors)
+    assert [line.get_linestyle() for line in axes.lines] == [":", "-"]
+    words = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert words[-1] == "within two standard errors of 0"
+    image, mask = torch.full((1, 1, 3), 0.5), torch.arange(3)[None]
+    _, panels = plot_pairs_on_image(matrix, image, mask, players=[1], errors=errors)
+    left, _, right = torch.tensor(panels[1].images[0].get_array())[0]
+    assert left[0] != left[2]
+    assert right[0] == right[1] == right[2]
+    _, panels = plot_pairs_on_image(matrix, image, mask, players=[1])
+    right = torch.tensor(panels[1].images[0].get_array())[0, 2]
+    assert right[0] != right[2]
+
+
+def test_results_pass_their_errors_on(on_image):
+    x, result = on_image
+    method = ShapleyInteraction(Mlp(8))
+    sampled = method.interactions(
+        double(1, 8), target=1, n_samples=60, generator=torch.Generator().manual_seed(0)
+    )
+    far = (sampled.values.abs() > 2 * sampled.std_error)[0].triu(1)
+    styles = [line.get_linestyle() for line in sampled.plot_network(k=28)[1].lines]
+    assert styles.count("-") == far.sum() < 28
+    exact = result.plot_network(image=x[0])[1]
+    assert {line.get_linestyle() for line in exact.lines} == {"-"}
 
 
 def test_the_k_strongest_players_are_shown_unless_some_are_named(on_image):
