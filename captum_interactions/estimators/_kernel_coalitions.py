@@ -57,31 +57,40 @@ def read_coalitions(
         found.append(reading.finish(sides, spread))
     known = [error for _, error in found if error is not None]
     value = torch.cat([value for value, _ in found])
+    if reading.degree == 1:
+        main = 2 * mixture.sizes.sum() * posterior.prior.main[0]
+        value = value + players.to(main) @ main
     return value, torch.cat(known) if known else None
 
 
 def _vectors(reading: FunctionalReading, side: Side, held: Tensor) -> Tensor:
     """Covariances of the indices with the evaluated values, ``(K, h)``."""
-    signs, size = side.signs, reading.degree
-    negative = held @ (signs < 0).to(signs).mT
-    out = torch.zeros_like(negative)
+    signs = side.signs
+    parts = reading.rho * signs + reading.t
+    out = held.new_zeros(len(held), len(signs))
     for mass, drift in zip(side.mass, reading.drift, strict=True):
-        # 2ρχ/(1 + rχ) of each player of A; the signs of the χ are counted.
-        ratio = torch.log(2 * reading.rho) - torch.log1p(drift * signs)
+        # 2(ρχ + t)/(1 + rχ) of each player of A; their signs are counted.
+        ratio = _logs(2 * parts) - torch.log1p(drift * signs)
         out += mass * torch.exp(held @ ratio.mT)
-    out *= 1 - 2 * (negative % 2)
+    out *= _parity(held, parts)
     out += side.size
+    present = (held @ (signs > 0).to(signs).mT).round().long()
+    out += side.single.gather(0, present)
     prior = reading.posterior.prior
-    if size == 1:
-        slope = 2 * prior.slope / signs.shape[-1] * reading.mixture.sizes.sum()
-        out += slope * (held @ signs.mT)
-    inside = (size - negative).round().long()
-    out += side.single.gather(0, inside)
     terms = prior.terms
     if len(terms):
         weighted = _contained(held, terms.players) * reading.of_terms()
         out += (weighted * terms.variance) @ terms.features(signs).mT
     return out
+
+
+def _logs(values: Tensor) -> Tensor:
+    return values.abs().clamp(min=1e-300).log()
+
+
+def _parity(held: Tensor, values: Tensor) -> Tensor:
+    """Sign of the product over A of values ``(R, n)``, ``(K, R)``."""
+    return 1 - 2 * (held @ (values < 0).to(held).mT % 2)
 
 
 def _contained(held: Tensor, terms: Tensor) -> Tensor:
@@ -91,16 +100,12 @@ def _contained(held: Tensor, terms: Tensor) -> Tensor:
 
 def _variances(reading: FunctionalReading, held: Tensor) -> tuple[Tensor, Tensor]:
     """Prior variances of the even and the odd part, ``(K,)`` each."""
-    scale = torch.log(4 * reading.rho / (1 + reading.rho))
     found = []
-    for turned, (factors, mass) in enumerate(reading.node_pairs()):
+    for factors, mass, scale in reading.node_pairs():
         # Players of A leave the product over the others.
-        share = torch.exp(held @ (scale - factors.log()).mT) @ mass
-        found.append(share * (-1.0) ** (turned * reading.degree))
+        share = torch.exp(held @ (_logs(scale) - factors.log()).mT) @ mass
+        found.append(share * _parity(held, scale[None])[:, 0])
     even, odd = (found[0] + found[1]) / 2, (found[0] - found[1]) / 2
-    if reading.degree == 1:
-        slope = 4 * reading.posterior.prior.slope / held.shape[-1]
-        odd = odd + slope * reading.mixture.sizes.sum() ** 2
     inside = _contained(held, reading.posterior.prior.terms.players)
     return reading.other_variances(even, odd, lambda spread: inside @ spread)
 
@@ -148,17 +153,18 @@ class _Contexts:
     """Δ_A where the players outside of A come independently with E χ = q."""
 
     def __init__(self, posterior: KernelPosterior, q: float) -> None:
-        rho = posterior.prior.relevance[0]
+        prior = posterior.prior
+        rho = prior.relevance[0]
+        t = torch.tanh(prior.tilt[0] / (2 * len(rho)))
         signs = torch.cat([posterior.signs, -posterior.signs])
-        factors = 1 + q * rho * signs
+        factors = 1 + (q + t) / (1 + q * t) * rho * signs
         logs = factors.log().sum(-1) - torch.log1p(rho).sum()
         self._mass = torch.cat(posterior.full_weights()) * logs.exp()
-        self._ratios = 2 * rho * signs / factors
+        self._ratios = 2 * (rho * signs + t) / factors
 
     def grown(self, held: Tensor) -> Tensor:
         """Δ of every coalition with every further player, ``(K, n)``."""
-        logs = self._ratios.abs().log()
-        inside = held.to(logs)
-        negative = inside @ (self._ratios < 0).to(logs).mT
-        parts = (1 - 2 * (negative % 2)) * torch.exp(inside @ logs.mT)
+        inside = held.to(self._ratios)
+        parts = torch.exp(inside @ _logs(self._ratios).mT)
+        parts = _parity(inside, self._ratios) * parts
         return (parts * self._mass) @ self._ratios

@@ -143,8 +143,9 @@ def kernel_plan(
         n_players: Number of players.
         budget: Coalitions to evaluate.
         ends: Enumerate pairs of players, and all without a pair, while they take at
-            most three fifths of the budget: best for single orders, the first and the
-            last of which hang on them alone; Shapley values are better without.
+            most three fifths of the budget, beyond 20 players too: best for single
+            orders, the first and the last of which hang on them alone; Shapley values
+            are better without.
         neighbors: Pairs of players that lie side by side, ``(E, 2)``, as patches of a
             picture do: a game that shows it gets variances of its own for what
             neighbors do together.

@@ -13,6 +13,7 @@ from captum_interactions.estimators._kernel_readings import (
 )
 from captum_interactions.estimators._mixtures import (
     density_mixture,
+    joined,
     row_sum_mixture,
     taylor_mixture,
 )
@@ -45,14 +46,10 @@ def read_index(posterior: KernelPosterior, index: str) -> tuple[Tensor, Tensor |
     else:
         alone = "half" if density == "half" else "uniform"
         players = density_mixture(n - 1, alone, posterior.signs)
-        own, own_error = read_players(posterior, players)
-        own = own - value.sum(-1) / 2
-        if n > 1 and own_error is not None:
-            # A player's value is odd and the sum of its pairs even: variances add up.
+        if n > 1:
             rows = row_sum_mixture(n - 2, density, posterior.signs)
-            _, row_error = read_players(posterior, rows)
-            if row_error is not None:
-                own_error = (own_error**2 + row_error**2 / 4).sqrt()
+            players = joined([players, rows], [1.0, -0.5])
+        own, own_error = read_players(posterior, players)
     value = value + torch.diag_embed(own)
     if error is None or own_error is None:
         return value, None

@@ -46,7 +46,7 @@ class PairVectors:
         self._both = both - 2 * one + none
         self._constant = side.size + none
         self._has_nugget = bool((side.single != 0).any())
-        gain, drift = reading.gain.mT, (reading.gain * reading.drift).mT
+        gain, drift = reading.gain.mT, reading.offset.mT
         if gain.is_complex():  # Re(C U) = Re C · Re U − Im C · Im U
             gain = torch.cat([gain.real, -gain.imag], -1)
             drift = torch.cat([drift.real, -drift.imag], -1)
@@ -55,8 +55,8 @@ class PairVectors:
     def of_player(self, i: int) -> Tensor:
         """Pairs (i, j) of all j > i, ``(n − 1 − i, h)``."""
         reading, side = self._reading, self._side
-        moved = self._signs[i] - reading.drift[:, i, None]
-        mass = side.mass * reading.gain[:, i, None] * moved
+        moved = reading.gain[:, i, None] * self._signs[i] - reading.offset[:, i, None]
+        mass = side.mass * moved
         if mass.is_complex():
             mass = torch.cat([mass.real, mass.imag])
         out = self._gain[i + 1 :] @ mass
@@ -78,8 +78,8 @@ class PairVectors:
         return out
 
 
-def centered_gram(signs: Tensor, mass: Tensor, gain: Tensor, drift: Tensor) -> Tensor:
-    """Re Σ_T mass c_i c_j (χ_i − r_i)(χ_j − r_j), ``(n, n)``."""
+def centered_gram(signs: Tensor, mass: Tensor, gain: Tensor, offset: Tensor) -> Tensor:
+    """Re Σ_T mass (c_i χ_i − o_i)(c_j χ_j − o_j), ``(n, n)``."""
     if mass.is_complex():
         second = torch.complex(
             signs.mT @ (signs * mass.real[:, None]),
@@ -88,6 +88,6 @@ def centered_gram(signs: Tensor, mass: Tensor, gain: Tensor, drift: Tensor) -> T
         first = torch.complex(signs.mT @ mass.real, signs.mT @ mass.imag)
     else:
         second, first = signs.mT @ (signs * mass[:, None]), signs.mT @ mass
-    crossed = first[:, None] * drift
-    centered = second - crossed - crossed.mT + mass.sum() * drift[:, None] * drift
-    return (gain[:, None] * gain * centered).real
+    crossed = (gain * first)[:, None] * offset
+    centered = gain[:, None] * gain * second - crossed - crossed.mT
+    return (centered + mass.sum() * offset[:, None] * offset).real

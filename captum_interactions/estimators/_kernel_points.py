@@ -8,6 +8,7 @@ from torch import Tensor
 from captum_interactions.estimators._kernel_posterior import KernelPosterior
 from captum_interactions.estimators._kernel_prior import (
     LEVEL,
+    growth,
     size_kernel,
 )
 
@@ -34,10 +35,12 @@ def _values(
     prior, n = posterior.prior, signs.shape[-1]
     even, odd = (block[0] for block in prior.blocks(signs, posterior.signs))
     overlap = (signs @ posterior.signs.mT).round()
-    half = float(prior.nugget) / 2
-    even = even + half * (overlap.abs() == n)
-    odd = odd + half * overlap.sign() * (overlap.abs() == n)
-    value = even @ posterior.weights[0] + odd @ posterior.weights[1]
+    half = prior.nugget[0] / 2
+    same = half * (overlap.abs() == n)
+    even, odd = even + same, odd + overlap.sign() * same
+    grown = growth(prior.tilt[0], signs)
+    value = grown * (even @ posterior.weights[0] + odd @ posterior.weights[1])
+    value = value + signs @ prior.main[0]
     if not errors:
         return value, None
     alone = torch.atanh(prior.relevance[0]).sum()
@@ -49,4 +52,4 @@ def _values(
     before = (1 - torch.exp(-2 * alone)) / 2 + half + prior.slope
     before_odd = before + spread @ (1 - is_even)
     before_odd = before_odd + prior.size * (1 - complement) / 2
-    return value, posterior.error((before_even, before_odd), even, odd)
+    return value, grown * posterior.error((before_even, before_odd), even, odd)

@@ -13,7 +13,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from captum_interactions.estimators._kernel_prior import KernelPrior
+from captum_interactions.estimators._kernel_prior import (
+    KernelPrior,
+    growth,
+    straightened,
+)
 
 __all__ = ["KernelPosterior", "factors_of", "solve", "thinned"]
 
@@ -33,7 +37,7 @@ _ROUNDING = 1e-11
 
 @dataclass(frozen=True)
 class KernelPosterior:
-    """Factors and weights of one game, in units of its standardised values.
+    """Factors and weights of f of one game, in units of its standardised values.
 
     Attributes:
         prior: Its prior, one row.
@@ -107,7 +111,9 @@ def solve(
     factors = factors_of(prior, signs)
     weights, deviations, residuals = [], [], []
     likelihood = even.new_zeros(())
-    for factor, values in zip(factors, (even, odd), strict=True):
+    grown = growth(prior.tilt[0], signs)
+    halves = straightened(even, odd - signs @ prior.main[0], grown)
+    for factor, values in zip(factors, halves, strict=True):
         # Not torch.cholesky_solve, which copies the factor.
         white = torch.linalg.solve_triangular(factor, values[:, None], upper=False)
         weight = torch.linalg.solve_triangular(factor.mT, white, upper=True)[:, 0]
@@ -128,7 +134,11 @@ def solve(
         factors,
         (weights[0], weights[1]),
         (sigma[0], sigma[1]),
-        _share(even[chosen], odd[chosen], residuals),
+        _share(
+            even[chosen],
+            odd[chosen],
+            straightened(residuals[0], residuals[1], 1 / grown[chosen]),
+        ),
     )
 
 
@@ -196,7 +206,7 @@ def _precision_diagonal(factor: Tensor, chosen: Tensor) -> Tensor:
     return torch.linalg.solve_triangular(factor, units, upper=False).square().sum(0)
 
 
-def _share(even: Tensor, odd: Tensor, residuals: list[Tensor]) -> Tensor:
+def _share(even: Tensor, odd: Tensor, residuals: tuple[Tensor, Tensor]) -> Tensor:
     """1 − residual/total over the values that were left out."""
     rest = residuals[0].square().sum() + residuals[1].square().sum()
     total = (even - even.sum() / max(1, len(even))).square().sum() + odd.square().sum()

@@ -14,6 +14,11 @@ odd Walsh terms,
 
 for the half sum and half difference of the two values. Pairs read the even part,
 Shapley values the odd one.
+
+Interactions are often stronger at one end, mostly where few players are present. With
+v(S) = center + Σ_i a_i χ_i + e^{α(|S|/n − ½)} f(S) the prior is one of f: the factor is
+a product over players too, so everything stays in closed form. Of trained networks of
+12 to 16 players measured, the likelihood of 500 values gained 30 to 100 nats.
 """
 
 from __future__ import annotations
@@ -29,7 +34,10 @@ from captum_interactions.estimators._explicit_terms import ExplicitTerms
 
 __all__ = [
     "KernelPrior",
+    "growth",
     "joined_priors",
+    "straightened",
+    "tilts",
     "product_blocks",
     "size_kernel",
     "size_blocks",
@@ -45,6 +53,9 @@ LARGEST_RELEVANCE = 0.98
 # Coalitions whose sizes differ by this share of n have values of their own; measured
 # equal to one free value per size at n <= 16, and it pools sizes at large n.
 _SIZE_WIDTH = 0.15
+# Up to here games have a tilt: beyond, terms of their own are tried, and a game has one
+# or the other.
+_MOST_TILTED = 20
 # Doubles of covariance at work at once.
 _STRIP = 1 << 18
 
@@ -61,6 +72,9 @@ class KernelPrior:
         terms: Terms with variances of their own.
         least_sigma: What σ of the even and the odd part is at least, ``(rows, 2)``; 0
             unless terms were selected, whose own values fit too well to tell.
+        tilt: α, the logarithm of how much more v varies at N than at ∅, ``(rows,)``; 0
+            where there are terms.
+        main: a_i, the part of each player alone that does not grow, ``(rows, n)``.
     """
 
     relevance: Tensor
@@ -69,6 +83,8 @@ class KernelPrior:
     nugget: Tensor
     terms: ExplicitTerms
     least_sigma: Tensor
+    tilt: Tensor
+    main: Tensor
 
     def row(self, index: int) -> KernelPrior:
         """The prior of one game, still with a leading axis of one."""
@@ -80,6 +96,8 @@ class KernelPrior:
             self.nugget[one],
             self.terms.row(index),
             self.least_sigma[one],
+            self.tilt[one],
+            self.main[one],
         )
 
     def shaped(self, lead: Sequence[int]) -> KernelPrior:
@@ -91,10 +109,12 @@ class KernelPrior:
             self.nugget.reshape(lead),
             self.terms.shaped(lead),
             self.least_sigma.reshape(*lead, 2),
+            self.tilt.reshape(lead),
+            self.main.reshape(*lead, self.main.shape[-1]),
         )
 
     def blocks(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-        """Even and odd covariances without the nugget, ``(rows, L, R)`` each.
+        """Even and odd covariances of f without the nugget, ``(rows, L, R)`` each.
 
         Args:
             left: Signs ±1 of coalitions, ``(L, n)``.
@@ -135,10 +155,25 @@ def joined_priors(rows: list[KernelPrior]) -> KernelPrior:
     for place, (row, own) in enumerate(zip(rows, own_index, strict=True)):
         variance[place, own] = row.terms.variance[0]
     terms = ExplicitTerms(labels[:, 1:].bool(), labels[:, 0], variance)
-    parts = zip(*((r.relevance, r.slope, r.size, r.nugget) for r in rows), strict=True)
-    relevance, slope, size, nugget = (torch.cat(part) for part in parts)
-    least = torch.cat([row.least_sigma for row in rows])
-    return KernelPrior(relevance, slope, size, nugget, terms, least)
+    names = ("relevance", "slope", "size", "nugget", "least_sigma", "tilt", "main")
+    parts = {name: torch.cat([getattr(row, name) for row in rows]) for name in names}
+    return KernelPrior(terms=terms, **parts)
+
+
+def tilts(n: int, terms: ExplicitTerms) -> bool:
+    """Whether games are given a tilt."""
+    return not len(terms) and n <= _MOST_TILTED
+
+
+def growth(tilt: Tensor, signs: Tensor) -> Tensor:
+    """e^{α(|S|/n − ½)} of coalitions ``(C, n)`` of ±1, ``(*rows, C)``."""
+    return torch.exp(tilt[..., None] / 2 * signs.mean(-1))
+
+
+def straightened(even: Tensor, odd: Tensor, grown: Tensor) -> tuple[Tensor, Tensor]:
+    """Half sums and differences of f, from those of v − center and the growth."""
+    here, there = (even + odd) / grown, (even - odd) * grown
+    return (here + there) / 2, (here - there) / 2
 
 
 def product_blocks(

@@ -6,11 +6,16 @@ For a mixture over product measures (see
 index is Σ_q weight P c_i c_j (χ_i − r_i)(χ_j − r_j) and its value of a player Σ_q
 weight P c_i (χ_i − r_i): sums over T are Gram products. The slope, the size term,
 explicit terms and the nugget each add what their own covariance says.
+
+A tilt multiplies f by Π_k e^{βχ_k}. Its mean over a context is that of f under another
+q, and Δ_i of e^{βχ}(1 + ρχχ') is 2 cosh β (ρχ' + tanh β): c and r change, the form does
+not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import log
 
 import torch
@@ -22,13 +27,11 @@ from captum_interactions.estimators._kernel_pairs import (
     centered_gram,
 )
 from captum_interactions.estimators._kernel_posterior import KernelPosterior, thinned
-from captum_interactions.estimators._kernel_prior import size_kernel
-from captum_interactions.estimators._mixtures import Mixture, log_choose
+from captum_interactions.estimators._kernel_sizes import SizeParts
+from captum_interactions.estimators._mixtures import Mixture, tilted
 
 __all__ = ["FunctionalReading", "read_players", "read_pairs_of"]
 
-# Single contexts that weigh less than this share of the heaviest are left out.
-_NEGLIGIBLE = 1e-14
 # Columns of a triangular solve at a time, and doubles in them (256 MB).
 _COLUMNS, _MOST_VALUES = 2048, 1 << 25
 
@@ -39,7 +42,9 @@ def read_players(
     """Mean contribution of each player, ``(n,)``, and its standard error."""
     reading = FunctionalReading(posterior, mixture, 1)
     sides = [reading.players(side) for side in reading.sides()]
-    return reading.finish(sides, reading.player_variances() if errors else None)
+    prior = reading.player_variances() if errors else None
+    value, error = reading.finish(sides, prior)
+    return value + 2 * mixture.sizes.sum() * posterior.prior.main[0], error
 
 
 def read_pairs_of(
@@ -68,16 +73,20 @@ class FunctionalReading:
     def __init__(
         self, posterior: KernelPosterior, mixture: Mixture, degree: int
     ) -> None:
-        self.posterior, self.mixture, self.degree = posterior, mixture, degree
+        self.posterior, self.degree = posterior, degree
         prior = posterior.prior
-        self.rho = prior.relevance[0]
-        q = mixture.nodes[:, None]
-        self.drift = self.rho * q  # r, (Q, n)
-        self.gain = 2 * self.rho / (1 - self.drift**2)  # c, (Q, n)
-        self.size = float(prior.size)
-        self.nugget = float(prior.nugget)
+        self.rho, n = prior.relevance[0], prior.relevance.shape[-1]
+        self.t = torch.tanh(prior.tilt[0] / (2 * n))
+        # Contexts and players in question each leave a factor of cosh β.
+        logs = mixture.log_weights - n / 2 * torch.log1p(-(self.t**2))
+        self.mixture = tilted(replace(mixture, log_weights=logs), self.t)
+        self.drift = self.rho * self.mixture.nodes[:, None]  # of P, (Q, n)
+        left = 1 - self.drift**2
+        self.gain = 2 * (self.rho - self.t * self.drift) / left  # c, (Q, n)
+        self.offset = 2 * (self.rho * self.drift - self.t) / left  # c r, (Q, n)
+        self._parts_by_size = SizeParts(prior, mixture, degree)
         # A pair index over symmetric contexts is even, a player's odd.
-        self.symmetric = mixture.symmetric
+        self.symmetric = mixture.symmetric and not bool(self.t != 0)
         self.parity = degree % 2
 
     def sides(self) -> list[Side]:
@@ -93,39 +102,7 @@ class FunctionalReading:
         level = logs.sum(-1) / 2 - torch.log1p(self.rho).sum()
         mass = turns / 2 @ signs.to(turns.dtype).mT
         mass = (mass + (level + self.mixture.log_weights)[:, None]).exp()
-        sizes = ((signs.sum(-1) + signs.shape[-1]) / 2).round().long()
-        return Side(
-            signs, weights, mass, self._size_covariance()[sizes], self._single(sizes)
-        )
-
-    def _differences(self) -> Tensor:
-        """The index as weights of a function of |S|, ``(n + 1,)``."""
-        out = self.mixture.sizes
-        for _ in range(self.degree):
-            padded = torch.nn.functional.pad(out, (1, 1))
-            out = padded[:-1] - padded[1:]
-        return out
-
-    def _size_gram(self) -> Tensor:
-        places = torch.arange(len(self.rho) + 1).to(self.rho)
-        return size_kernel(places[:, None] - places, len(self.rho))
-
-    def _size_covariance(self) -> Tensor:
-        return self.size * (self._size_gram() @ self._differences())
-
-    def _single(self, sizes: Tensor) -> Tensor:
-        """±weight of a context, by how many of the players T holds, ``(d + 1, h)``."""
-        contexts = self.mixture.sizes * torch.exp(
-            -log_choose(self.mixture.others).to(self.rho)
-        )
-        rows = []
-        for held in range(self.degree + 1):
-            place = sizes - held
-            inside = (place >= 0) & (place < len(contexts))
-            weight = contexts[place.clamp(0, len(contexts) - 1)] * inside
-            rows.append(weight * (-1.0) ** (self.degree - held))
-        out = self.nugget * torch.stack(rows)
-        return torch.where(out.abs() < _NEGLIGIBLE * out.abs().max(), 0.0, out)
+        return Side(signs, weights, mass, *self._parts_by_size.covariances(signs))
 
     # Players -------------------------------------------------------------------------
 
@@ -134,17 +111,15 @@ class FunctionalReading:
         signs = side.signs
         mass = side.mass.mT  # (h, Q)
         moving = signs * (mass @ self.gain).real
-        out = moving - (mass @ (self.gain * self.drift)).real
+        out = moving - (mass @ self.offset).real
         out = out + side.size[:, None]
         present = (signs > 0).to(signs)
         none, one = side.single[:, :, None]
         out = out + none + (one - none) * present
-        slope = 2 * self.posterior.prior.slope / signs.shape[-1]
-        slope = slope * self.mixture.sizes.sum()
         terms = self.posterior.prior.terms
         features = terms.features(signs) * terms.variance
         weights = self.of_terms()
-        return (out + slope * signs + (features * weights) @ terms.players.to(signs)).mT
+        return (out + (features * weights) @ terms.players.to(signs)).mT
 
     def of_terms(self) -> Tensor:
         """The index of players of A in each explicit term, ``(T,)``."""
@@ -173,14 +148,11 @@ class FunctionalReading:
 
     def player_variances(self) -> tuple[Tensor, Tensor]:
         """Prior variances of the even and the odd part, ``(n,)`` each."""
-        same, turned = self.node_pairs()
-        scale = 4 * self.rho / (1 + self.rho)
-        found = []
-        for products, mass in (same, turned):
-            found.append(scale * (mass @ (1 / products)).real)
-        even, odd = self._split(found[0], found[1], -1)
-        slope = 4 * self.posterior.prior.slope / len(self.rho)
-        odd = odd + slope * self.mixture.sizes.sum() ** 2
+        found = [
+            (mass @ (scale / factors)).real
+            for factors, mass, scale in self.node_pairs()
+        ]
+        even, odd = self._split(found[0], found[1])
         members = self.posterior.prior.terms.players.to(self.rho)
         return self.other_variances(even, odd, lambda spread: spread @ members)
 
@@ -192,8 +164,9 @@ class FunctionalReading:
         out = self.rho.new_zeros(n, n)
         for side in self.sides():
             signs = side.signs
-            for mass, gain, drift in zip(side.mass, self.gain, self.drift, strict=True):
-                out += centered_gram(signs, mass * side.weights, gain, drift)
+            nodes = zip(side.mass, self.gain, self.offset, strict=True)
+            for mass, gain, offset in nodes:
+                out += centered_gram(signs, mass * side.weights, gain, offset)
             out += (side.size * side.weights).sum()
             none, one, both = side.single * side.weights
             rows = side.single.abs().amax(0) > 0
@@ -237,13 +210,11 @@ class FunctionalReading:
 
     def pair_variances(self) -> tuple[Tensor, Tensor]:
         """Prior variances of the even and the odd part, ``(n, n)`` each."""
-        same, turned = self.node_pairs()
-        scale = 4 * self.rho / (1 + self.rho)
         found = []
-        for products, mass in (same, turned):
-            inverse = scale / products  # (L, n)
+        for factors, mass, scale in self.node_pairs():
+            inverse = scale / factors  # (L, n)
             found.append((inverse.mT @ (mass[:, None] * inverse)).real)
-        even, odd = self._split(found[0], found[1], 1)
+        even, odd = self._split(found[0], found[1])
         members = self.posterior.prior.terms.players.to(self.rho)
         return self.other_variances(
             even, odd, lambda spread: members.mT @ (spread[:, None] * members)
@@ -251,10 +222,11 @@ class FunctionalReading:
 
     # Prior variances -----------------------------------------------------------------
 
-    def node_pairs(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    def node_pairs(self) -> list[tuple[Tensor, Tensor, Tensor]]:
         """M_k of every two nodes ``(L, n)``, with weight · Π_k M_k ``(L,)``.
 
-        The second is of nodes q and −q', which is a coalition against a complement.
+        A player in question has ``(n,)`` in place of its M. The second entry is of a
+        coalition against a complement, where ρ turns its sign.
         """
         q, logs = self.mixture.nodes, self.mixture.log_weights
         left, right = q[:, None].expand(len(q), len(q)), q.expand(len(q), len(q))
@@ -268,29 +240,20 @@ class FunctionalReading:
         for sign in (1, -1):
             factors = (1 + sign * self.rho * product) / (1 + self.rho)
             mass = (both.reshape(-1) + factors.log().sum(-1)).exp()
-            out.append((factors, mass))
-        return out[0], out[1]
+            scale = 4 * (sign * self.rho + self.t**2) / (1 + self.rho)
+            out.append((factors, mass, scale))
+        return out
 
-    def _split(self, same: Tensor, turned: Tensor, sign: int) -> tuple[Tensor, Tensor]:
-        """Even and odd part of a variance; complements turn a player's sign."""
-        return (same + sign * turned) / 2, (same - sign * turned) / 2
+    def _split(self, same: Tensor, turned: Tensor) -> tuple[Tensor, Tensor]:
+        """Even and odd part of a variance."""
+        return (same + turned) / 2, (same - turned) / 2
 
     def other_variances(
         self, even: Tensor, odd: Tensor, shared: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """Add size term, nugget and explicit terms (summed over those they share)."""
-        weights = self._differences()
-        gram = self.size * self._size_gram()
-        for turned, part in ((1, even), (-1, odd)):
-            half = (weights + turned * weights.flip(0)) / 2
-            part += half @ gram @ half
-        sizes = self.mixture.sizes
-        inverse = torch.exp(-log_choose(self.mixture.others).to(sizes))
-        square = 2.0**self.degree * (sizes**2 * inverse).sum()
-        cross = 2.0**self.degree * (sizes * sizes.flip(0) * inverse).sum()
-        cross = cross * (-1.0) ** self.degree
-        even += self.nugget * (square + cross) / 2
-        odd += self.nugget * (square - cross) / 2
+        """Add all but the product, explicit terms summed over those they share."""
+        more = self._parts_by_size.variances()
+        even, odd = even + more[0], odd + more[1]
         found = self.posterior.prior.terms
         if len(found):
             spread = found.variance[0] * self.of_terms() ** 2

@@ -13,7 +13,9 @@ from captum_interactions.estimators._kernel_posterior import KernelPosterior
 from captum_interactions.estimators._kernel_prior import (
     LEVEL,
     KernelPrior,
+    growth,
     size_kernel,
+    straightened,
 )
 from captum_interactions.estimators.kernel import KernelEstimate
 from captum_interactions.estimators.table import TableEstimate
@@ -57,15 +59,16 @@ def completed_table(
     errors = even.new_empty(draws, len(scale), 1 << n)
     for row in range(len(scale)):
         whole = WholeTable(estimate.posterior(row))
-        table[row] = center[row] + scale[row] * whole.mean(even[row], odd[row])
-        errors[:, row] = scale[row] * whole.errors(draws, generator)
+        found, errors_of = whole.values(even[row], odd[row], draws, generator)
+        table[row] = center[row] + scale[row] * found
+        errors[:, row] = scale[row] * errors_of
     return TableEstimate(
         table.view(*lead, 1 << n), errors.view(draws, *lead, 1 << n), estimate.fit
     )
 
 
 class WholeTable:
-    """Posterior of every value of a game of few players.
+    """Posterior at every coalition of a game of few players.
 
     In the Walsh basis the product kernel, the slope and Walsh terms are diagonal: a
     table costs two matrix products.
@@ -92,8 +95,20 @@ class WholeTable:
             scale = halves.variance[0].sqrt()
             self._features = halves.features(signs) * scale
 
+    def values(
+        self, even: Tensor, odd: Tensor, draws: int, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """Posterior mean of every value, and draws of its error."""
+        prior, signs = self._prior, self._posterior.signs
+        main, tilt = prior.main[0], prior.tilt[0]
+        halves = straightened(even, odd - signs @ main, growth(tilt, signs))
+        every = 2 * all_masks(self._n, even.device).to(even) - 1
+        grown = growth(tilt, every)
+        mean = grown * self.mean(*halves) + every @ main
+        return mean, grown * self.errors(draws, generator)
+
     def mean(self, even: Tensor, odd: Tensor) -> Tensor:
-        """Posterior mean given values of the pairs, ``(*batch, 2**n)``."""
+        """Posterior mean of f given f at the pairs, ``(*batch, 2**n)``."""
         weights = [
             torch.cholesky_solve(part.reshape(-1, part.shape[-1]).mT, factor).mT
             for part, factor in zip((even, odd), self._posterior.factors, strict=True)
@@ -112,7 +127,7 @@ class WholeTable:
         return out
 
     def errors(self, draws: int, generator: torch.Generator | None) -> Tensor:
-        """Draws of (table − posterior mean), ``(draws, 2**n)``.
+        """Draws of f − its posterior mean, ``(draws, 2**n)``.
 
         A game drawn from the prior, minus its own posterior mean, has exactly the
         posterior covariance (Matheron's rule); it vanishes where v is known.

@@ -25,8 +25,10 @@ __all__ = [
     "empty_mixture",
     "taylor_mixture",
     "order_mixture",
+    "joined",
     "joined_orders",
     "row_sum_mixture",
+    "tilted",
     "log_choose",
 ]
 
@@ -174,13 +176,31 @@ def joined_orders(
     others: int, orders: list[int], factors: list[float], like: Tensor
 ) -> Mixture:
     """A weighted sum of contexts of several sizes; the factors may have any sign."""
-    parts = [order_mixture(others, m, like) for m in orders]
+    return joined([order_mixture(others, m, like) for m in orders], factors)
+
+
+def joined(parts: list[Mixture], factors: list[float]) -> Mixture:
+    """A weighted sum of mixtures; the factors may have any sign."""
     sizes = torch.stack([f * p.sizes for f, p in zip(factors, parts, strict=True)])
+    nodes = torch.cat([p.nodes + 0j for p in parts])
     logs = [
-        p.log_weights + torch.tensor(complex(f), dtype=p.nodes.dtype).log()
+        p.log_weights + torch.tensor(complex(f), dtype=nodes.dtype).log()
         for f, p in zip(factors, parts, strict=True)
     ]
-    return Mixture(torch.cat([p.nodes for p in parts]), torch.cat(logs), sizes.sum(0))
+    return Mixture(nodes, torch.cat(logs), sizes.sum(0))
+
+
+def tilted(mixture: Mixture, t: Tensor) -> Mixture:
+    """Means of e^{βΣχ} g as means of g, up to the factor (cosh β)^others; t = tanh β.
+
+    E e^{βχ} = cosh β (1 + qt), and under that weight E χ = (q + t)/(1 + qt).
+    """
+    spread = 1 + mixture.nodes * t
+    return Mixture(
+        (mixture.nodes + t) / spread,
+        mixture.log_weights + mixture.others * spread.log(),
+        mixture.sizes,
+    )
 
 
 def row_sum_mixture(others: int, density: str, like: Tensor) -> Mixture:

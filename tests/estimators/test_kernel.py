@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from captum_interactions.estimators import _kernel_coalitions as coalitions
+from captum_interactions.estimators import _kernel_evidence as evidences
 from captum_interactions.estimators import _kernel_fit as fit
 from captum_interactions.estimators import _kernel_points as points
 from captum_interactions.estimators import _kernel_posterior as posteriors
@@ -66,7 +67,9 @@ def covariance(prior, n, s, t):
                 else 0.5 * (min(chi) == 1) + half * (max(chi) == -1)
             )
         out += both
-    return out + float(prior.nugget) * (s == t)
+    out += float(prior.nugget) * (s == t)
+    ends = (bin(s).count("1") + bin(t).count("1")) / n - 1
+    return out * exp(float(prior.tilt) * ends)
 
 
 class Dense:
@@ -75,7 +78,9 @@ class Dense:
     def __init__(self, n, pairs, seed):
         generator = seeded(seed)
         self.n = n
-        players = uniform(generator, 6, n) < 0.6
+        # A game has a tilt or terms of its own.
+        tilt = (seed % 2) * torch.randn(1, generator=generator, dtype=torch.float64)
+        players = (uniform(generator, 6, n) < 0.6) & (tilt == 0)
         some = players.any(-1)
         self.prior = KernelPrior(
             0.05 + 0.7 * uniform(generator, 1, n),
@@ -88,6 +93,8 @@ class Dense:
                 uniform(generator, 1, int(some.sum())),
             ),
             torch.zeros(1, 2, dtype=torch.float64),
+            tilt,
+            (seed % 2) * uniform(generator, 1, n),
         )
         every = range(1 << n)
         gram = torch.tensor(
@@ -99,7 +106,9 @@ class Dense:
         known = torch.cat([half, full - half])
         v = uniform(generator, 1 << n)
         inverse = torch.linalg.inv(gram[known][:, known])
-        self.mean = gram[:, known] @ inverse @ v[known]
+        every = torch.tensor([[sign(s, i) for i in range(n)] for s in every])
+        main = every.double() @ self.prior.main[0]
+        self.mean = main + gram[:, known] @ inverse @ (v - main)[known]
         self.covariance = gram - gram[:, known] @ inverse @ gram[known]
         masks = half[:, None] >> torch.arange(n) & 1 == 1
         here, there = v[half], v[full - half]
@@ -311,7 +320,7 @@ class TestMixtures:
 
 
 class TestFit:
-    def problem(self, n=6, seed=0):
+    def problem(self, n=6, seed=0, terms=True):
         generator = seeded(seed)
         signs = 2 * complement_pairs(n, 40, generator).double() - 1
         even, odd = torch.randn(
@@ -319,24 +328,31 @@ class TestFit:
         )
         players = uniform(generator, 5, n) < 0.4
         kinds = torch.tensor([0, 1, 2, 0, 0])
-        terms = ExplicitTerms(players, kinds, uniform(generator, 1, 5))
-        return signs, even, odd, terms, torch.tensor([0, 1, 0, 1, 1])
+        chosen = ExplicitTerms(players, kinds, uniform(generator, 1, 5))
+        groups = torch.tensor([0, 1, 0, 1, 1])
+        if not terms:
+            chosen, groups = chosen.select(torch.arange(0)), groups[:0]
+        return signs, even, odd, chosen, groups
 
-    def test_gradient(self):
-        evidence = fit.Evidence(*self.problem())
+    @pytest.mark.parametrize("terms", [True, False])
+    def test_gradient(self, terms):
+        evidence = evidences.Evidence(*self.problem(terms=terms))
         rows = torch.tensor([2, 0])
-        at = torch.randn(2, 6 + 3 + 2, generator=seeded(1), dtype=torch.float64)
+        at = torch.randn(2, 6 + 4 + 2 * terms, generator=seeded(1), dtype=torch.float64)
         _, gradient = evidence(at, rows)
         for k in range(at.shape[-1]):
+            if k == 6 and not terms:  # the slope stays where it is
+                continue
             step = torch.zeros_like(at)
             step[:, k] = 1e-5
             rise = evidence(at + step, rows)[0] - evidence(at - step, rows)[0]
             assert_close(gradient[:, k], rise / 2e-5, atol=1e-5, rtol=1e-5)
 
-    def test_evidence_is_that_of_the_whole_system(self):
-        signs, even, odd, terms, groups = self.problem(4)
-        evidence = fit.Evidence(signs, even, odd, terms, groups)
-        at = torch.randn(3, 4 + 3 + 2, generator=seeded(1), dtype=torch.float64)
+    @pytest.mark.parametrize("terms", [True, False])
+    def test_evidence_is_that_of_the_whole_system(self, terms):
+        signs, even, odd, chosen, groups = self.problem(4, terms=terms)
+        evidence = evidences.Evidence(signs, even, odd, chosen, groups)
+        at = torch.randn(3, 4 + 4 + 2 * terms, generator=seeded(1), dtype=torch.float64)
         every = torch.arange(3)
         prior = evidence.prior(at).row(1)
         codes = ((signs > 0) * (1 << torch.arange(4))).sum(-1)
@@ -390,8 +406,8 @@ class TestPlan:
     def test_ends_are_enumerated_while_they_fit(self):
         sizes = complement_pairs(14, 700, seeded(0)).sum(-1).bincount().tolist()
         assert sizes == [1, 14, 91, 54, 54, 55, 54, 27]
-        # Where pairs of players would take half of the budget: some more than others.
-        sizes = complement_pairs(14, 500, seeded(0)).sum(-1).bincount().tolist()
+        # Where pairs of players would take two thirds: some, more than of other sizes.
+        sizes = complement_pairs(14, 320, seeded(0)).sum(-1).bincount().tolist()
         assert sizes[:2] == [1, 14]
         assert 1.6 * sizes[3] < sizes[2] < 1.8 * sizes[3]
         sizes = complement_pairs(64, 640, seeded(0)).sum(-1).bincount().tolist()
