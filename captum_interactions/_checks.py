@@ -13,6 +13,9 @@ from typing import NoReturn
 # Beyond this many players 2^n forward rows and a table of 2^n doubles stop being a
 # sensible thing to start by accident (n = 24: 16.8 million rows, 128 MiB).
 MAX_EXACT_PLAYERS = 24
+# Numbers that one call may hold before anything is evaluated: 2 GiB of int64. A count
+# that asks for more is a slip, and memory would run out in the middle of it.
+MAX_HELD = 2**28
 
 
 def bad_value(argument: str, expected: str, received: object, remedy: str) -> NoReturn:
@@ -36,13 +39,35 @@ def user_level() -> int:
     return level
 
 
-def check_positive_int(argument: str, value: object, remedy: str) -> int:
-    """Return ``value`` if it is an integer of at least 1."""
+def check_positive_int(
+    argument: str, value: object, remedy: str, holds: int = 0
+) -> int:
+    """Return ``value`` if it is an integer of at least 1.
+
+    Args:
+        argument: Its name.
+        value: What came.
+        remedy: What to do otherwise.
+        holds: How many numbers the call will hold for each of the ``value``.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
         bad_type(argument, "a positive integer", value, remedy)
     if value < 1:
         bad_value(argument, "a positive integer", value, remedy)
+    check_held(argument, value * holds, remedy)
     return value
+
+
+def check_held(argument: str, count: int, remedy: str) -> None:
+    """Refuse an argument that makes the call hold ``count`` numbers at once."""
+    if count > MAX_HELD:
+        bad_value(argument, f"for {MAX_HELD:,} numbers at most", f"{count:,}", remedy)
+
+
+def check_tokenizer(tokenizer: object) -> None:
+    """Refuse what makes no text of token ids; None is no tokenizer."""
+    if tokenizer is not None and not hasattr(tokenizer, "decode"):
+        bad_type("tokenizer", "a tokenizer", tokenizer, "or None")
 
 
 def check_table_length(length: int) -> int:

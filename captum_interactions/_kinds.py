@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from numbers import Integral, Real
-from types import NoneType, UnionType
+from types import NoneType
 from typing import (
     Any,
     Literal,
     Protocol,
-    TypeVar,
-    Union,
     get_args,
     get_origin,
     runtime_checkable,
@@ -24,6 +21,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._kind_words import Measured, Stored, alternatives, words_for
 
 __all__ = ["Axes", "check_kind", "check_masks"]
 
@@ -55,12 +53,12 @@ def check_kind(name: str, kind: Any, value: object) -> None:
         ValueError: If it is a tensor without data, a number that is none or too large,
             or an unknown word.
     """
-    kinds = _alternatives(kind)
+    kinds = alternatives(kind)
     if torch.device in kinds:  # a text is one by its name
         kinds = [one for one in kinds if one is not str]
     if _is_any_of(kinds, value):
         return
-    words, remedy = _words(kinds)
+    words, remedy = words_for(kinds)
     if hasattr(value, "attributions"):
         remedy = "read it, or a result draws itself: `result.plot_…()`"
     if isinstance(value, Tensor) and Tensor in kinds:
@@ -112,21 +110,12 @@ def _plain(kinds: Sequence[Any]) -> set[type]:
     return found
 
 
-def _alternatives(kind: Any) -> list[Any]:
-    if get_origin(kind) in (Union, UnionType):
-        return [one for part in get_args(kind) for one in _alternatives(part)]
-    if isinstance(kind, TypeVar):
-        some = kind.__constraints__ or ((kind.__bound__,) if kind.__bound__ else (Any,))
-        return [one for part in some for one in _alternatives(part)]
-    return [kind]
-
-
 def _is_any_of(kinds: Sequence[Any], value: object) -> bool:
     return any(_fits_one(one, value) for one in kinds)
 
 
 def _fits(kind: Any, value: object) -> bool:
-    return _is_any_of(_alternatives(kind), value)
+    return _is_any_of(alternatives(kind), value)
 
 
 def _fits_one(kind: Any, value: Any) -> bool:
@@ -154,7 +143,8 @@ def _fits_one(kind: Any, value: Any) -> bool:
 
 
 def _fits_tuple(parts: tuple[Any, ...], value: object) -> bool:
-    inputs = Tensor in parts  # a list of inputs means something else to Captum
+    # A list of inputs means something else to Captum.
+    inputs = Tensor in parts or Stored in parts
     if not isinstance(value, tuple if inputs else (tuple, list)):
         return False
     if len(parts) == 2 and parts[1] is Ellipsis:
@@ -208,86 +198,18 @@ def _is_device(value: object) -> bool:
 _SIMPLE: dict[Any, Callable[[Any], bool]] = {
     Any: lambda value: True,
     object: lambda value: True,
-    None: lambda value: value is None,
     NoneType: lambda value: value is None,
     Tensor: _is_tensor,
+    Stored: lambda value: isinstance(value, Tensor) and value.layout == torch.strided,
+    Measured: lambda value: isinstance(value, Real) and not isinstance(value, bool),
     int: _is_integer,
     float: _is_number,
     bool: lambda value: isinstance(value, (bool, np.bool_)),
     torch.device: _is_device,
 }
-# What each kind is called, and what to do.
-_CALLED: dict[Any, tuple[str, str]] = {
-    Tensor: ("a tensor", "convert it with torch.as_tensor"),
-    int: ("an integer", "pass a whole number of up to 63 bits"),
-    float: ("a number", "pass a float that is not NaN"),
-    bool: ("True or False", "pass a bool"),
-    str: ("a text", "pass a str"),
-    torch.device: ("a device", "pass 'cpu' or a torch.device"),
-    torch.Generator: ("a torch.Generator", "see torch.Generator().manual_seed"),
-    torch.nn.Module: ("an nn.Module", "pass a model or one of its modules"),
-    os.PathLike: ("a path", "pass a str or a Path"),
-    Callable: ("callable", "pass a function"),
-    Iterable: ("an iterable", "pass a list"),
-    Mapping: ("a dict", "pass one"),
-    dict: ("a dict", "pass one"),
-    None: ("None", ""),
-    NoneType: ("None", ""),
-}
-
-
-def _words(kinds: Sequence[Any]) -> tuple[str, str]:
-    called = [_called(kind) for kind in kinds]
-    return " or ".join(dict.fromkeys(words for words, _ in called)), called[0][1]
-
-
-def _called(kind: Any) -> tuple[str, str]:
-    origin, parts = get_origin(kind), get_args(kind)
-    if origin is Literal:
-        return f"one of {parts}", "pick one"
-    if origin in (Sequence, tuple):
-        what, made = ("tuple", "tuple") if origin is tuple else ("sequence", "list")
-        return f"a {what} of {_items(parts)}", f"pass a {made}"
-    kind = origin or kind
-    if kind in _CALLED:
-        return _CALLED[kind]
-    name = getattr(kind, "__name__", str(kind))
-    if name == "Game":
-        return "a game", "pass ModelGame(model, inputs), or a TableGame"
-    return f"{'an' if name[0] in 'AEIO' else 'a'} {name}", f"pass one {name}"
-
-
-def _items(parts: Sequence[Any]) -> str:
-    """The plural of what a sequence holds."""
-    if len(parts) == 2 and parts[0] is parts[1]:
-        return f"two {_items(parts[:1])}"
-    kinds = [one for part in parts if part is not ... for one in _alternatives(part)]
-    return " or ".join(dict.fromkeys(map(_plural, kinds)))
-
-
-def _plural(kind: Any) -> str:
-    origin, parts = get_origin(kind), get_args(kind)
-    if origin is tuple and parts == (int, int):
-        return "pairs of integers"
-    if origin in (Sequence, tuple):
-        return f"{'tuples' if origin is tuple else 'sequences'} of {_items(parts)}"
-    kind = origin or kind
-    return _PLURAL.get(kind) or getattr(kind, "__name__", "item") + "s"
-
-
 # Numbers and words that are wrong in value and not in kind.
 _VALUES: dict[Any, set[type]] = {
     int: {int},
     float: {int, float},
     torch.device: {str},
-}
-_PLURAL = {
-    int: "integers",
-    float: "numbers",
-    str: "texts",
-    bool: "True or False",
-    Tensor: "tensors",
-    None: "None",
-    NoneType: "None",
-    Mapping: "dictionaries",
 }

@@ -8,12 +8,16 @@ each call; what a number may be is the function's own business.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+import sys
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import is_dataclass
 from functools import cache, wraps
 from inspect import Parameter, signature
 from typing import Any, ParamSpec, TypeVar
 
 from captum_interactions._checks import bad_value
+from captum_interactions._kind_words import Measured, Stored
 from captum_interactions._kinds import Axes, check_kind
 
 __all__ = ["checked", "checked_methods"]
@@ -23,7 +27,9 @@ T = TypeVar("T")
 C = TypeVar("C", bound=type)
 
 
-def checked(function: Callable[P, T]) -> Callable[P, T]:
+def checked(
+    function: Callable[P, T], namespace: Mapping[str, Any] | None = None
+) -> Callable[P, T]:
     """Refuse arguments whose kind is not the annotated one, before anything runs.
 
     Annotations are evaluated at the first call, where the function was written; one
@@ -32,6 +38,7 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 
     Args:
         function: A function with annotations.
+        namespace: Where its annotations are evaluated; where it was written by default.
 
     Returns:
         The function, with the same signature.
@@ -51,7 +58,7 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 
     @cache
     def kinds() -> dict[str, Any]:
-        written = getattr(inspect.unwrap(function), "__globals__", {})
+        written = namespace or getattr(inspect.unwrap(function), "__globals__", {})
         return {
             name: kind
             for name, parameter in own.items()
@@ -76,7 +83,7 @@ def checked_methods(cls: C, names: Iterable[str] | None = None) -> C:
     """Check the constructor and the public methods that a class writes itself.
 
     Args:
-        cls: A class, the decorated one.
+        cls: A class, the decorated one; below this decorator if it is a dataclass.
         names: Which of its methods; None means all.
 
     Returns:
@@ -88,12 +95,16 @@ def checked_methods(cls: C, names: Iterable[str] | None = None) -> C:
             continue
         if isinstance(written, classmethod):
             setattr(cls, name, classmethod(checked(written.__func__)))
+        elif name == "__init__" and is_dataclass(cls):  # fields, wherever written
+            homes = [vars(sys.modules[base.__module__]) for base in cls.__mro__]
+            kept = {"Tensor": Stored, "float": Measured}
+            setattr(cls, name, checked(written, ChainMap(kept, *homes)))
         elif inspect.isfunction(written):
             setattr(cls, name, checked(written))
     return cls
 
 
-def _kind(parameter: Parameter, written: dict[str, Any]) -> Any:
+def _kind(parameter: Parameter, written: Mapping[str, Any]) -> Any:
     if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
         return Any
     annotation = parameter.annotation
@@ -102,7 +113,7 @@ def _kind(parameter: Parameter, written: dict[str, Any]) -> Any:
     if not isinstance(annotation, str):
         return annotation
     try:
-        return eval(annotation, {"Axes": Axes, **written})
+        return eval(annotation, {"Axes": Axes}, written)
     except (NameError, AttributeError, TypeError):
         return Any
 

@@ -165,7 +165,11 @@ def test_functions_name_the_argument(name):
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+# shapiq's estimators take seconds to import, and half a minute for all the calls.
+SLOW = pytest.param("sparse", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("package", [*[p for p in PACKAGES if p != "sparse"], SLOW])
 def test_every_public_callable_names_the_argument(package, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib").use("Agg")
     monkeypatch.chdir(tmp_path)  # some take 'bad' for a folder

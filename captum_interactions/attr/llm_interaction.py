@@ -10,8 +10,9 @@ import torch
 from captum.attr import Attribution, LLMAttributionResult
 from torch import Tensor
 
-from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._checks import check_tokenizer
 from captum_interactions._random import own_generator
+from captum_interactions._signature import checked_methods
 from captum_interactions.attr.base import AbstractInteractionAttribution
 from captum_interactions.games import PromptGame, PromptOutput
 from captum_interactions.players import PromptPlayers
@@ -21,6 +22,7 @@ from captum_interactions.results.llm import LLMInteractionResult
 __all__ = ["LLMInteraction"]
 
 
+@checked_methods
 class LLMInteraction(Attribution):
     """Which pieces of a prompt worked together to make a language model say this?
 
@@ -48,17 +50,7 @@ class LLMInteraction(Attribution):
         tokenizer: Any,
         attr_target: Literal["log_prob", "prob"] = "log_prob",
     ) -> None:
-        if not callable(getattr(type(attr_method), "read", None)):
-            bad_type(
-                "attr_method",
-                "a method that reads any game",
-                attr_method,
-                "pass AndInteraction(model), ShapleyInteraction(model), …",
-            )
-        if attr_target not in ("log_prob", "prob"):
-            bad_value(
-                "attr_target", "'log_prob' or 'prob'", repr(attr_target), "pick one"
-            )
+        check_tokenizer(tokenizer)
         super().__init__(attr_method.forward_func)
         self.attr_method = attr_method
         self.tokenizer = tokenizer

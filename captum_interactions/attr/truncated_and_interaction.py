@@ -125,10 +125,11 @@ class TruncatedAndInteraction(AbstractInteractionAttribution):
             [(), (0,), (1,), (0, 1)]
         """
         check_positive_int("max_size", max_size, "it is a coalition size |S|")
-        check_positive_int("n_held_out", n_held_out, "1000 is a good number")
-        size = min(max_size, game.n_players)
-        budget = _check_count(game.n_players, size) + 1 + n_held_out
-        plan = _small_plan(game.n_players, size, n_held_out, generator)
+        n = game.n_players
+        check_positive_int("n_held_out", n_held_out, "1000 is a good number", n)
+        size = min(max_size, n)
+        budget = _check_count(n, size) + 1 + n_held_out
+        plan = _small_plan(n, size, n_held_out, generator)
         (found, v_full), count = run(plan, game, budget)
         info = info_of(game, found.v_empty, v_full, count)
         return SparseInteractionResult(info, found, n_held_out)

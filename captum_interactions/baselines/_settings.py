@@ -110,7 +110,8 @@ def choose_settings(
         settings = _PAPER_L1 if objective == "l1_interaction" else _PAPER
     given = {name: value for name, value in chosen.items() if value is not None}
     for name in given.keys() & {"n_contexts", "orders_per_step", "steps", "batch_size"}:
-        check_positive_int(name, given[name], "leave it out to take the preset's")
+        holds = int(name in ("n_contexts", "steps"))
+        check_positive_int(name, given[name], "leave it out for the preset's", holds)
     if not 0 < given.get("learning_rate", 1.0) < float("inf"):
         bad_value(
             "learning_rate", "positive", given["learning_rate"], "it is a step size"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
-from captum_interactions._signature import checked
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.baselines.examples import InputStatistics, open_examples
 from captum_interactions.functional import moebius, shapley_strength
 from captum_interactions.games import BaselineSet, ModelGame
@@ -20,6 +20,7 @@ from captum_interactions.games.masking import format_baselines
 __all__ = ["BaselineComparison", "compare_baselines"]
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False)
 class BaselineComparison:
     """What games with different baselines look like, on the same examples.

@@ -15,7 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
-from captum_interactions._checks import bad_type, bad_value, check_positive_int
+from captum_interactions._checks import (
+    bad_type,
+    bad_value,
+    check_held,
+    check_positive_int,
+)
 from captum_interactions._random import own_generator
 from captum_interactions._signature import checked, checked_methods
 from captum_interactions.games.masking import BaselineSet
@@ -80,6 +85,8 @@ def blurred_image(
     if not 0 < sigma < math.inf:
         bad_value("sigma", "positive", sigma, "it is a width in pixels")
     radius = max(1, round(3 * sigma))
+    width = images.shape[3] + 2 * radius
+    check_held("sigma", images[..., 0].numel() * width, "a blur needs a rim of 3 sigma")
     offsets = torch.arange(-radius, radius + 1, device=images.device)
     weights = torch.exp(-offsets.to(images).square() / (2 * sigma**2))
     weights = weights / weights.sum()
@@ -129,7 +136,7 @@ def shuffled_patches(
     """
     _check_images(image)
     columns = rows if columns is None else columns
-    check_positive_int("size", size, "draw at least one copy")
+    check_positive_int("size", size, "every copy is an image", image.numel())
     height, width = image.shape[2:]
     divides = rows > 0 and columns > 0 and height % rows == 0 and width % columns == 0
     if len(image) != 1 or not divides or rows * columns < 2:

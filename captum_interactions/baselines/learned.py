@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from captum_interactions._captum import format_output
 from captum_interactions._checks import bad_type
 from captum_interactions._random import device_of, own_generator
-from captum_interactions._signature import checked
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.baselines._box import BoundedBaselines, read_starts
 from captum_interactions.baselines._descent import Descent
 from captum_interactions.baselines._fit_checks import (
@@ -51,6 +51,7 @@ _PROFILE_EXAMPLES = 128
 _SETTLED = 0.02
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False)
 class LearnedBaselines:
     """What :func:`learn_baselines` found.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from captum_interactions._signature import checked_methods
 from captum_interactions.estimators.marginals import permutation_marginals
 from captum_interactions.functional import shapley_strength
 from captum_interactions.functional.baseline_losses import sampled_shapley_strength
@@ -19,6 +20,7 @@ _MAX_ORDERS = 16
 _CONTEXTS = 16
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False)
 class OrderProfile:
     """Mean strength of the Shapley values of each order, before and after a fit.

@@ -22,8 +22,8 @@ from captum_interactions.players import Players
 __all__ = ["ComparedMethods"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 @checked_methods
+@dataclass(frozen=True, eq=False, repr=False)
 class ComparedMethods:
     """What a comparison holds, and what is read off it.
 

@@ -20,8 +20,8 @@ from captum_interactions.visualization import diverging, literal, sign_color
 __all__ = ["AttributionComparison"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 @checked_methods
+@dataclass(frozen=True, eq=False, repr=False)
 class AttributionComparison(ComparedMethods):
     """Attribution methods side by side; printing it shows the table.
 

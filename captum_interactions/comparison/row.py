@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from captum_interactions._signature import checked_methods
 from captum_interactions.comparison.allocation import Allocation
 
 __all__ = ["MethodRow"]
 
 
+@checked_methods
 @dataclass(frozen=True)
 class MethodRow:
     """What is known about one method; a figure that does not apply is NaN.

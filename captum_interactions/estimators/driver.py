@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from captum_interactions._captum import progress_bar
+from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.functional import masks_to_codes
 
 __all__ = ["Evaluate", "Evaluations", "Plan", "evaluate"]
@@ -34,6 +36,7 @@ _BLOCK = 8192
 _CODE_PLAYERS = 62
 
 
+@checked_methods
 class Evaluations:
     """The coalitions of a game that were evaluated so far, and their values.
 
@@ -171,6 +174,7 @@ def _keys(masks: Tensor) -> list[Hashable]:
     return [row.tobytes() for row in packed]
 
 
+@checked
 def evaluate(
     plan: Plan[T],
     game: Evaluate,
@@ -193,6 +197,9 @@ def evaluate(
     Returns:
         What the plan returns: its estimate.
 
+    Raises:
+        ValueError: If the plan asked for more coalitions than the budget has.
+
     Example:
         >>> def total(n):
         ...     values = yield torch.eye(n, dtype=torch.bool)
@@ -208,9 +215,10 @@ def evaluate(
             while True:
                 masks = plan.send(asked(masks))
         except StopIteration as finished:
-            # A plan that overspends is a mistake of ours, not of whoever calls it.
-            assert budget is None or asked.n_evaluations <= budget, asked.n_evaluations
-            bar.total = asked.n_evaluations  # duplicates were not evaluated
+            count = asked.n_evaluations
+            if budget is not None and count > budget:
+                bad_value("budget", f"at least {count} here", budget, "see the plan")
+            bar.total = count  # duplicates were not evaluated
             bar.update(0)
             result: T = finished.value
             return result

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._signature import checked_methods
 from captum_interactions.estimators._kernel_coalitions import (
     read_and,
     read_coalitions,
@@ -39,6 +40,7 @@ _MOST_KEPT_BYTES = 1 << 29
 _RowReading = Callable[[KernelPosterior], tuple[Tensor, Tensor | None]]
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class KernelEstimate(Estimate):
     """Posterior of games of any number of players, given complement pairs of values.

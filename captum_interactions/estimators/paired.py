@@ -15,8 +15,8 @@ from math import comb
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_value, check_positive_int
-from captum_interactions._signature import checked
+from captum_interactions._checks import bad_value, check_held, check_positive_int
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.estimators.driver import Evaluate, Plan
 from captum_interactions.estimators.estimate import Estimate, Reading
 from captum_interactions.functional.pairs import matrices_from_pairs
@@ -27,6 +27,7 @@ __all__ = ["PairedEstimate", "pair_plan", "paired_contexts"]
 _BLOCK = 8192
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class PairedEstimate(Estimate):
     """Means over the contexts that were sampled for each pair and order.
@@ -207,6 +208,8 @@ def pair_plan(
         bad_value("contexts", "positive", list(contexts), "one context at least")
     if len(contexts) != len(orders) or not orders or not pairs:
         bad_value("contexts", f"{len(orders)}, one per order", contexts, "see orders")
+    count = 4 * n * max(contexts)
+    check_held("n, contexts", count, "a pair is one block; lower `n_samples`")
     ends = yield torch.tensor([[False], [True]]).expand(2, n)
     columns: list[list[Tensor]] = []
     for order, count in zip(orders, contexts, strict=True):

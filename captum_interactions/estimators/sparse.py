@@ -9,6 +9,7 @@ from math import comb
 import torch
 from torch import Tensor
 
+from captum_interactions._signature import checked_methods
 from captum_interactions.estimators.estimate import Estimate, Reading
 from captum_interactions.functional import (
     multi_order_interaction_from_terms,
@@ -32,6 +33,7 @@ def held_out_masks(
     return torch.rand(n_masks, n, dtype=torch.float32, generator=generator) < 0.5
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class SparseEstimate(Estimate):
     """v as the sum of a list of AND interactions: what is not listed counts as 0.

@@ -29,8 +29,8 @@ from captum_interactions.functional.shapley import PairIndex
 __all__ = ["TableEstimate"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 @checked_methods
+@dataclass(frozen=True, eq=False, repr=False)
 class TableEstimate(Estimate):
     """All 2^n values, known or estimated, and draws of their error.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from captum_interactions._signature import checked
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.functional._and_or.admm import solve_admm
 from captum_interactions.functional._and_or.halpern import solve_halpern
 from captum_interactions.functional._and_or.options import (
@@ -38,6 +38,7 @@ _ITERATIONS = {"admm": 100_000, "noise": 20_000, "sgd": 10_000}
 _BLOCK_ENTRIES = 1 << 17
 
 
+@checked_methods
 @dataclass(frozen=True)
 class AndOrSplit:
     """A split of a game into an AND part and an OR part.

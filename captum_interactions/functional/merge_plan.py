@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from captum_interactions._signature import checked_methods
 from captum_interactions.functional.coalitions import (
     all_masks,
     coalition_members,
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 
+@checked_methods
 @dataclass(frozen=True)
 class MergeFigures:
     """Figures of every candidate pair (l, r) of constituents.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from captum_interactions._checks import bad_type
+from captum_interactions._checks import bad_type, bad_value
 from captum_interactions.games._kv_store import (
     KVStore,
     cached_layers,
@@ -46,6 +46,10 @@ def read_log_probs(
     tokens: Sequence[int],
 ) -> Tensor:  # (B, r)
     """Return log p of one token a position, without keeping a whole log-softmax."""
+    most = logits.shape[-1] - 1
+    if max(tokens, default=0) > most:
+        remedy = "it is not of this model's vocabulary"
+        bad_value("target", f"token ids 0..{most}", max(tokens), remedy)
     logits = logits.float()
     wanted = torch.tensor(tokens, device=logits.device)
     picked = logits.gather(-1, wanted.expand(logits.shape[:2])[..., None])[..., 0]

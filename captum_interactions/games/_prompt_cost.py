@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from captum_interactions._signature import checked_methods
 from captum_interactions.games._prefix_tree import player_order
 from captum_interactions.players import PromptPiece
 
 __all__ = ["PromptCost", "row_tokens", "tree_tokens"]
 
 
+@checked_methods
 @dataclass(frozen=True)
 class PromptCost:
     """What an evaluation would cost.

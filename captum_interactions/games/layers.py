@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from captum_interactions._captum import format_additional_forward_args
 from captum_interactions._checks import bad_type, bad_value
-from captum_interactions._signature import checked
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.games.arguments import format_inputs
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
 _CARRIER_ROWS = 3
 
 
+@checked_methods
 @dataclass(frozen=True)
 class SplitForward:
     """One forward pass, cut at a layer.

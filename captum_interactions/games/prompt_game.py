@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from captum_interactions._checks import (
     bad_value,
     check_enumerable,
     check_positive_int,
+    check_tokenizer,
 )
 from captum_interactions._signature import checked_methods
 from captum_interactions.functional.coalitions import all_masks
@@ -110,14 +111,7 @@ class PromptGame(Game):
             bad_type(
                 "model", "a torch module or a provider", model, "it has no `log_probs`"
             )
-        if not isinstance(players, PromptPlayers):
-            bad_type("players", "PromptPlayers", players, "make them of the prompt")
-        for name, value, allowed in (
-            ("attr_target", attr_target, ("log_prob", "prob")),
-            ("path", path, get_args(Path)),
-        ):
-            if value not in allowed:
-                bad_value(name, f"one of {allowed}", repr(value), "pick one")
+        check_tokenizer(tokenizer)
         check_positive_int("cache_bytes", cache_bytes, "try 256 << 20")
         check_positive_int("max_new_tokens", max_new_tokens, "25 is Captum's")
         if width is not None:

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
-from captum_interactions._signature import checked
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.games._files import is_being_written
 from captum_interactions.games._store import MARK, SUFFIX, entries
 
 __all__ = ["StoreEntry", "StoreInfo", "prune_store", "store_info"]
 
 
+@checked_methods
 @dataclass(frozen=True)
 class StoreEntry:
     """One evaluation in a store.
@@ -59,6 +60,7 @@ class StoreEntry:
         raise FileNotFoundError(f"{self._path} was removed")
 
 
+@checked_methods
 @dataclass(frozen=True)
 class StoreInfo:
     """What a store holds.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -84,18 +83,6 @@ class TextGame(Game):
         embedding: Tensor | None = None,
         show_progress: bool = False,
     ) -> None:
-        if not isinstance(model, nn.Module):
-            bad_type("model", "a torch module", model, "load the model")
-        if not isinstance(players, PromptPlayers):
-            bad_type("players", "PromptPlayers", players, "make them of the text")
-        if absence not in get_args(Absence):
-            bad_value(
-                "absence", f"one of {get_args(Absence)}", repr(absence), "pick one"
-            )
-        if target is not None and (
-            isinstance(target, bool) or not isinstance(target, int)
-        ):
-            bad_type("target", "a class, or None for all", target, "pass its index")
         if absence != "drop" and players.render is not None:
             bad_value("absence", "'drop' here", repr(absence), "rows are texts")
         ending = () if players.render is not None else players.ending

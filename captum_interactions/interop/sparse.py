@@ -72,7 +72,8 @@ def sparse_and_interactions(
         ModuleNotFoundError: If shapiq, or what the estimator needs, is missing.
         TypeError: As :class:`~captum_interactions.games.ModelGame`.
         ValueError: As :class:`~captum_interactions.games.ModelGame`; if there is more
-            than one example or output, or ``n_samples`` is too small for the estimator.
+            than one example or output, or ``n_samples`` is too small for the estimator,
+            or the game for what it looks for.
 
     References:
         Kang et al., "SPEX: Scaling feature interaction explanations for LLMs" (ICML
@@ -82,7 +83,7 @@ def sparse_and_interactions(
         known = get_args(Approximator)
         bad_value("approximator", f"one of {known}", repr(approximator), "pick one")
     check_positive_int("n_samples", n_samples, "it is a budget of coalitions")
-    check_positive_int("n_held_out", n_held_out, "1000 is a good number")
+    check_positive_int("n_held_out", n_held_out, "1000 is a good number", holds=1)
     game = ModelGame(
         forward_func,
         inputs,
@@ -161,6 +162,11 @@ def _estimator(
         np.random.seed(seed)  # noqa: NPY002
         try:
             estimator.approximate(budget, game)
+        except IndexError as error:  # it found next to nothing, and looks further
+            raise ValueError(
+                f"`approximator` {name!r} fails on this game of {n} players ({error}); "
+                "raise `n_samples`, or enumerate few players with AndInteraction"
+            ) from error
         finally:
             np.random.set_state(state)  # noqa: NPY002
         return {

@@ -143,12 +143,12 @@ class InteractionLoss(nn.Module):
         if isinstance(baselines, BaselineSet):
             bad_type("baselines", "one baseline", baselines, "average it beforehand")
         _check_numbers(alpha, drop_rate, power, warmup)
-        for name, number in (
-            ("n_contexts", n_contexts),
-            ("perturbations_per_eval", perturbations_per_eval),
+        for name, number, holds in (
+            ("n_contexts", n_contexts, 4),
+            ("perturbations_per_eval", perturbations_per_eval, 0),
         ):
             if number is not None:
-                check_positive_int(name, number, "or None, see the documentation")
+                check_positive_int(name, number, "or None, as documented", holds)
         self.model = model
         self.layer = None if layer is None else module_name(model, layer)
         self.alpha = alpha

@@ -54,7 +54,7 @@ def steering_weights(n: int, k1: int, k2: int) -> Tensor:
         >>> (steering_weights(4, 1, 3) * 12).tolist()
         [2.0, 1.0, 0.0]
     """
-    check_positive_int("n", n, "it counts the players")
+    check_positive_int("n", n, "it counts the players", holds=1)
     if n < 2 or not 0 <= k1 < k2 <= n:
         bad_value(
             "k2", f"sizes with 0 <= k1 < k2 <= n = {n} >= 2", (k1, k2), "k1 is smaller"

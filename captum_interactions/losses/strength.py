@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from captum_interactions._checks import bad_type, bad_value, check_positive_int
 from captum_interactions._random import own_generator
-from captum_interactions._signature import checked
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.functional import shapley_interaction_index
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games import ModelGame
@@ -27,6 +27,7 @@ from captum_interactions.players import random_pairs
 __all__ = ["InteractionStrength", "interaction_strength"]
 
 
+@checked_methods
 @dataclass(frozen=True)
 class InteractionStrength:
     """Pairwise interactions of some images, and their mean strength.
@@ -142,8 +143,10 @@ def interaction_strength(
     """
     first = format_inputs(inputs)[0]
     labels = check_labels(target, len(first))
-    if n_contexts is not None and check_positive_int("n_contexts", n_contexts, "") < 2:
-        bad_value("n_contexts", "at least 2", n_contexts, "errors need two")
+    if n_contexts is not None:
+        remedy = "errors need two; each takes four coalitions"
+        if check_positive_int("n_contexts", n_contexts, remedy, holds=4) < 2:
+            bad_value("n_contexts", "at least 2", n_contexts, remedy)
     if perturbations_per_eval is not None:
         check_positive_int("perturbations_per_eval", perturbations_per_eval, "or None")
     if not isinstance(pairs, Tensor):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._checks import bad_value, check_held, check_positive_int
 from captum_interactions._signature import checked
 
 __all__ = ["grid_mask"]
@@ -39,6 +39,7 @@ def grid_mask(height: int, width: int, rows: int, columns: int | None = None) ->
         check_positive_int(name, cells, "the grid needs a cell")
         if cells > pixels:
             bad_value(name, f"at most {pixels}, one per pixel", cells, "use fewer")
+    check_held("height, width", height * width, "a mask has a number for each pixel")
     down = torch.arange(height) * rows // height
     across = torch.arange(width) * columns // width
     return (down.unsqueeze(1) * columns + across).reshape(1, 1, height, width)

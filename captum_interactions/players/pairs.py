@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._checks import bad_value, check_held, check_positive_int
 from captum_interactions._random import own_generator
 from captum_interactions._signature import checked
 
@@ -40,6 +40,7 @@ def random_pairs(
     check_positive_int("n_pairs", n_pairs, "ask for a pair")
     if check_positive_int("n", n, "a pair has two players") < 2:
         bad_value("n", "at least two players", n, "a pair has two")
+    check_held("n_pairs", 16 * min(n_pairs, n * (n - 1) // 2), "draw fewer pairs")
     if n_pairs >= n * (n - 1) // 2:
         return torch.triu_indices(n, n, offset=1).T.contiguous()
     generator = own_generator(generator)
@@ -96,6 +97,7 @@ def neighbor_pairs(
     """
     _check_grid(rows, columns)
     check_positive_int("distance", distance, "1 means the adjacent cells")
+    check_held("rows, columns", (rows * columns) ** 2, "all pairs are looked at")
     cells = torch.arange(rows * columns)
     down = (cells[:, None] // columns - cells // columns).abs()
     across = (cells[:, None] % columns - cells % columns).abs()
@@ -154,6 +156,8 @@ def grid_pairs(
         ("radius", radius),
     ):
         check_positive_int(name, value, "see the defaults")
+    anchors = -(-rows // spacing) * -(-columns // spacing)
+    check_held("rows, columns", 2 * anchors, "a wider `spacing` has fewer anchors")
     generator = own_generator(generator)
     pairs = []
     for row in range(0, rows, spacing):

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from captum_interactions._captum import format_feature_mask
-from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._checks import bad_type, bad_value, check_held
 from captum_interactions._signature import checked_methods
 from captum_interactions.players.pairs import touching_pairs
 
 __all__ = ["Players"]
 
 
-@dataclass(frozen=True)
 @checked_methods
+@dataclass(frozen=True)
 class Players:
     """The players 0..n−1 of a game and the input elements that belong to each.
 
@@ -62,12 +62,14 @@ class Players:
             names: One name per player; their numbers unless given.
 
         Raises:
-            ValueError: If there is not one name per player.
+            ValueError: If there is not one name per player, or memory holds no such
+                number of players.
 
         Example:
             >>> Players.numbered(2, ["left", "right"]).names
             ('left', 'right')
         """
+        check_held("n", 16 * n, "a player takes 16 numbers, most for its name")
         numbers = tuple(range(n))
         players = cls(numbers, tuple(map(str, numbers)), (torch.arange(n)[None],))
         return players if names is None else players.named(names)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._checks import bad_type, bad_value, check_tokenizer
 from captum_interactions._signature import checked_methods
 from captum_interactions.players._prompt_cuts import PromptCuts
 from captum_interactions.players._prompt_text import (
@@ -71,8 +71,7 @@ class PromptPlayers(PromptCuts):
             ValueError: If there is not one owner per piece, owners are not 0..n−1, or a
                 player has no token.
         """
-        if tokenizer is not None and not hasattr(tokenizer, "decode"):
-            bad_type("tokenizer", "a tokenizer", tokenizer, "or None")
+        check_tokenizer(tokenizer)
         if not pieces:
             bad_value("pieces", "at least one piece", "none", "cut the prompt")
         owned = sorted({owner for owner in owners if owner is not None})

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._checks import bad_value, check_held, check_positive_int
 from captum_interactions._signature import checked
 
 __all__ = ["window_mask"]
@@ -59,10 +59,13 @@ def window_mask(
     """
     check_positive_int("length", length, "a series has a step")
     check_positive_int("windows", windows, "ask for a window")
+    count = channels if isinstance(channels, int) else len(channels)
+    check_positive_int("channels", count, "a series has a channel")
+    ends = [length] if lengths is None else list(lengths)
+    total = len(ends) * length * count
+    check_held("length, channels", total, "a mask has a number for each step")
     named = not isinstance(channels, int)
     names = list(channels) if not isinstance(channels, int) else [""] * channels
-    check_positive_int("channels", len(names), "a series has a channel")
-    ends = [length] if lengths is None else list(lengths)
     if not ends:
         bad_value("lengths", "at least one series", "none", "pass None for full ones")
     for end in ends:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
-from captum_interactions._signature import checked
+from captum_interactions._signature import checked, checked_methods
 
 if TYPE_CHECKING:
     import pandas
@@ -67,6 +67,7 @@ def column_mask(
     return torch.tensor([names.index(owner) for owner in owners]), names
 
 
+@checked_methods
 @dataclass(frozen=True, eq=False)
 class TablePlayers:
     """What a call needs to play on the columns of a table of any types.
@@ -92,12 +93,22 @@ class TablePlayers:
 
         Args:
             rows: ``(rows, columns)``, coded as :attr:`inputs`.
+
+        Raises:
+            ValueError: If they have other columns, or a code that stands for nothing.
         """
         import pandas
 
+        if rows.dim() != 2 or rows.shape[1] != len(self.names):
+            shape = f"shape {tuple(rows.shape)}"
+            bad_value("rows", f"of {len(self.names)} columns", shape, "see `inputs`")
         columns = {}
         for name, values in zip(self.names, rows.T.cpu().numpy(), strict=True):
             if name in self.categories:
+                known = len(self.categories[name])
+                if not ((values >= 0) & (values < known)).all():
+                    kinds = f"codes 0..{known - 1} of {name!r}"
+                    bad_value("rows", f"made of {kinds}", values, "see `categories`")
                 kept = [self.categories[name][int(code)] for code in values]
                 columns[name] = pandas.Series(kept, dtype=self._types[name])
             else:
@@ -153,7 +164,8 @@ def table_players(
         [{'job': 'nurse', 'age': 30}]
     """
     for name, frame in ("rows", rows), ("background", background):
-        if frame is not None and not hasattr(frame, "dtypes"):
+        missing = frame is None and name == "background"
+        if not missing and not hasattr(frame, "dtypes"):
             bad_type(name, "a DataFrame", frame, "or code the table yourself")
     if len(rows) == 0 or rows.columns.has_duplicates:
         received = "none" if len(rows) == 0 else f"{list(rows.columns)}"

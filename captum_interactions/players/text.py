@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
-from captum_interactions._signature import checked
+from captum_interactions._signature import checked, checked_methods
 
 __all__ = ["TextPlayers", "text_players"]
 
 Level = Literal["words", "tokens"]
 
 
+@checked_methods
 @dataclass(frozen=True)
 class TextPlayers:
     """What a call needs to play a game on the words of a batch of sentences.

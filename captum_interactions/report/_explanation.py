@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from captum_interactions._signature import checked
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.report._page import escape, page
 from captum_interactions.report._parts import (
     attribution_map,
@@ -30,6 +30,7 @@ _SHOWN = 24
 _ARCS = 6
 
 
+@checked_methods
 @dataclass(frozen=True)
 class Explanation:
     """What a page says about one example and output.

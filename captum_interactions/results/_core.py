@@ -67,6 +67,7 @@ class Listing(NamedTuple):
     noise: Tensor | None = None
 
 
+@checked_methods
 @dataclass(frozen=True)
 class ResultInfo:
     """What every result carries besides its own values.
@@ -91,8 +92,8 @@ class ResultInfo:
     value_noise: Tensor | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 @checked_methods
+@dataclass(frozen=True, eq=False, repr=False)
 class ResultCore(ABC):
     """What a result is to its own pictures and files: data and readings."""
 

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from captum_interactions._signature import checked_methods
+
 __all__ = ["NODE_FIGURES", "InteractionNode", "node_as_dict", "node_as_newick"]
 
 
+@checked_methods
 @dataclass(frozen=True)
 class InteractionNode:
     """A constituent of the tree.

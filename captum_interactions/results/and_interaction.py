@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["AndInteractionResult"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 @checked_methods
+@dataclass(frozen=True, eq=False, repr=False)
 class AndInteractionResult(SizePictures, EstimatedResult):
     """AND interactions I(S) of all coalitions, and what can be read from them.
 

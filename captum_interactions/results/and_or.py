@@ -64,8 +64,8 @@ class AndOrTerm(NamedTuple):
         return f"({sign.join(map(written, self.names))}) {self.value:+.4g}"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 @checked_methods
+@dataclass(frozen=True, eq=False, repr=False)
 class AndOrInteractionResult(Sparsity, OrderPictures, InteractionResult):
     """AND and OR interactions of a model's output, and what can be read from them.
 

@@ -34,8 +34,8 @@ __all__ = ["Interaction", "InteractionResult", "ResultInfo", "load"]
 R = TypeVar("R", bound="InteractionResult")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 @checked_methods
+@dataclass(frozen=True, eq=False, repr=False)
 class InteractionResult(Pages, Pictures, ResultCore):
     """Result of an attribution class; tensors are on the inputs' device.
 

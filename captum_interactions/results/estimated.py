@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["EstimatedResult"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 @checked_methods
+@dataclass(frozen=True, eq=False, repr=False)
 class EstimatedResult(OrderPictures, InteractionResult):
     """A result that holds an estimate: one evaluation, many readings.
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["ListedInteractionResult"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 @checked_methods
+@dataclass(frozen=True, eq=False, repr=False)
 class ListedInteractionResult(EstimatedResult):
     """Interactions of listed coalitions of many players, with their standard errors.
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["MultiOrderInteractionResult"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 @checked_methods
+@dataclass(frozen=True, eq=False, repr=False)
 class MultiOrderInteractionResult(EstimatedResult):
     """Multi-order interactions I^(m)(i,j), and what can be read from them.
 

@@ -37,8 +37,8 @@ class Block(NamedTuple):
         return f"[{' '.join(self.names)}] {self.value:+.4g} {inside}"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 @checked_methods
+@dataclass(frozen=True, eq=False, repr=False)
 class MultivariateInteractionResult(InteractionResult):
     """B([A]), its extremes over partitions of A, and those partitions.
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["ShapleyInteractionResult"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 @checked_methods
+@dataclass(frozen=True, eq=False, repr=False)
 class ShapleyInteractionResult(EstimatedResult):
     """Pairwise Shapley interaction index I(i,j), and all else its estimate says.
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["ShapleyTaylorInteractionResult"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 @checked_methods
+@dataclass(frozen=True, eq=False, repr=False)
 class ShapleyTaylorInteractionResult(EstimatedResult):
     """Shapley–Taylor interactions of all coalitions of at most k players.
 

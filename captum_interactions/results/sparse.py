@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["SparseInteractionResult", "members_of"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 @checked_methods
+@dataclass(frozen=True, eq=False, repr=False)
 class SparseInteractionResult(SizePictures, EstimatedResult):
     """AND interactions of a list of coalitions, and how well they explain v.
 

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["InteractionNode", "InteractionTreeResult"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 @checked_methods
+@dataclass(frozen=True, eq=False, repr=False)
 class InteractionTreeResult(InteractionResult):
     """One interaction tree per example.
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from captum_interactions._checks import bad_value, check_positive_int
 from captum_interactions._random import own_generator, random_ranks
-from captum_interactions._signature import checked
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.functional import size_means
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.games import Game
@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 
+@checked_methods
 @dataclass(frozen=True)
 class CutoutCurve:
     """Expected output when a random set of players is kept.
@@ -84,7 +85,7 @@ def cutout_expectation(
         table = game.table()
         values = size_means(table.to(accumulation_dtype(table.device)))
         return CutoutCurve(values, torch.zeros_like(values))
-    if check_positive_int("n_samples", n_samples, "or None for all coalitions") < 2:
+    if check_positive_int("n_samples", n_samples, "or None for all coalitions", n) < 2:
         bad_value("n_samples", "at least 2", n_samples, "errors need two")
     generator = own_generator(generator)
     means, errors = [], []
@@ -101,6 +102,7 @@ def cutout_expectation(
     return CutoutCurve(torch.stack(means, -1), torch.stack(errors, -1))
 
 
+@checked_methods
 @dataclass(frozen=True)
 class UtilityByOrder:
     """Where an attack's utility Δv(N) = v(N|x) − v(N|x_adv) comes from.
@@ -171,6 +173,7 @@ def utility_by_order(clean: CutoutCurve, adversarial: CutoutCurve) -> UtilityByO
     )
 
 
+@checked_methods
 @dataclass(frozen=True)
 class LeaveOneOutStatistics:
     """Dispersion of leave-one-out attributions, the statistics of a detector.

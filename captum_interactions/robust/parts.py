@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._checks import bad_value, check_held, check_positive_int
 from captum_interactions._signature import checked_methods
 from captum_interactions.games.branches import find_modules, scaled_gradients
 from captum_interactions.robust._gradients import (
@@ -85,7 +85,8 @@ class TranslationInvariance(AttackPart):
     place: ClassVar[Place] = "gradient"
 
     def __post_init__(self) -> None:
-        check_positive_int("kernel_size", self.kernel_size, "1 is no smoothing")
+        size = check_positive_int("kernel_size", self.kernel_size, "1 is no smoothing")
+        check_held("kernel_size", size**2, "15 is the paper's")
         if self.kernel_size % 2 == 0:
             bad_value("kernel_size", "odd", self.kernel_size, "the kernel is centered")
 
@@ -161,7 +162,8 @@ class NoiseAverage(AttackPart):
     place: ClassVar[Place] = "copies"
 
     def __post_init__(self) -> None:
-        check_positive_int("copies", self.copies, "leave the part out for no noise")
+        remedy = "leave the part out for no noise"
+        check_positive_int("copies", self.copies, remedy, holds=1)
         check_at_least_zero("std", self.std)
 
     def wrap(self, climb: Climb, run: AttackRun) -> Climb:

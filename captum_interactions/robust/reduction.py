@@ -46,7 +46,7 @@ class InteractionReduction(AttackPart):
 
     def __post_init__(self) -> None:
         check_at_least_zero("weight", self.weight)
-        check_positive_int("sets", self.sets, "the papers take 32")
+        check_positive_int("sets", self.sets, "the papers take 32", holds=1)
         if not 0 < self.fraction < 1:
             bad_value("fraction", "between 0 and 1", self.fraction, "A is a part")
 

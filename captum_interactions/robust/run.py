@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from captum_interactions._checks import bad_value, check_positive_int
+from captum_interactions._signature import checked_methods
 from captum_interactions.games import ModelGame
 from captum_interactions.games.passes import Passes
 from captum_interactions.robust.game import check_classes, margin_of, strongest_other
@@ -23,6 +24,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 Climb = Callable[[Tensors], Tensors]
 
 
+@checked_methods
 @dataclass(eq=False)
 class AttackRun:
     """What one call of an attack is about.
@@ -68,7 +70,7 @@ class AttackRun:
             value = getattr(self, name)
             if not 0 < value < math.inf:
                 bad_value(name, "a positive number", value, "the attack has to move")
-        check_positive_int("step_num", self.step_num, "at least one step")
+        check_positive_int("step_num", self.step_num, "10 is usual", holds=1)
         if self.norm not in ("Linf", "L2"):
             bad_value("norm", "'Linf' or 'L2'", repr(self.norm), "as in Captum")
 

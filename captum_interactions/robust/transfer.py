@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
-from captum_interactions._signature import checked
+from captum_interactions._signature import checked, checked_methods
 from captum_interactions.games.passes import Passes
 from captum_interactions.robust.game import (
     as_labels,
@@ -22,6 +22,7 @@ from captum_interactions.robust.game import (
 __all__ = ["LeaveOneOutSuccess", "success_by_step", "leave_one_out_success"]
 
 
+@checked_methods
 @dataclass(frozen=True)
 class LeaveOneOutSuccess:
     """Success when each image's step is chosen on the others.

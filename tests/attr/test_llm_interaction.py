@@ -226,7 +226,7 @@ def test_bad_input():
     tok, model = tokenizer(), language_model("llama")
     with pytest.raises(TypeError, match="a method that reads any game"):
         LLMInteraction(ShapleyValues(model), tok)
-    with pytest.raises(ValueError, match="'log_prob' or 'prob'"):
+    with pytest.raises(ValueError, match=r"`attr_target` must be one of"):
         LLMInteraction(AndInteraction(model), tok, attr_target="logit")
     explain = LLMInteraction(AndInteraction(model), tok)
     with pytest.raises(TypeError, match="PromptPlayers, TextTemplateInput"):

@@ -104,8 +104,8 @@ def test_progress_counts_distinct_coalitions(capsys):
     assert "8/8" in shown
 
 
-def test_overspending_is_a_mistake_of_ours():
-    with pytest.raises(AssertionError):
+def test_a_plan_that_overspends_is_told():
+    with pytest.raises(ValueError, match="`budget` must be at least 8"):
         evaluate(plan_of(F.all_masks(3)), Counting(3), 7)
 
 

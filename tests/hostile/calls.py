@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 
-import pytest
 import torch
 from torch import nn
 
@@ -193,37 +192,6 @@ def player_calls():
         "grid_pairs": (players.grid_pairs, {"rows": 4, "columns": 4, "spacing": 1}),
         "neighbor_pairs": (players.neighbor_pairs, {"rows": 4, "columns": 4}),
         "random_pairs": (players.random_pairs, {"n": 6, "n_pairs": 3}),
-    }
-
-
-def prompt_calls():
-    pytest.importorskip("transformers")
-    from tests.language_models import tokenizer
-
-    words = tokenizer("word")
-    segments = {"tokenizer": words, "segments": ["a b", " c", " d"]}
-    cut = players.PromptPlayers.from_segments(**segments)
-    return {
-        "PromptPlayers.from_segments": (players.PromptPlayers.from_segments, segments),
-        "PromptPlayers.from_text": (
-            players.PromptPlayers.from_text,
-            {"tokenizer": words, "text": "a b c d"},
-        ),
-        "PromptPlayers.from_template": (
-            players.PromptPlayers.from_template,
-            {
-                "tokenizer": words,
-                "template": "{x} and {y}",
-                "values": {"x": "a", "y": "b"},
-            },
-        ),
-        "PromptPlayers.from_ids": (
-            players.PromptPlayers.from_ids,
-            {"pieces": [[1, 2], [3]], "owners": [0, 1]},
-        ),
-        "PromptPlayers.named": (cut.named, {"names": list("abc")}),
-        "PromptPlayers.row": (cut.row, {"mask": torch.ones(3).bool()}),
-        "PromptPlayers.text": (cut.text, {"mask": torch.ones(3).bool()}),
     }
 
 

@@ -77,7 +77,7 @@ def photo_with_everything():
         None,
         image,
         mask,
-        ["Read it."],
+        reading=["Read it."],
     )
 
 

@@ -559,7 +559,7 @@ def test_bad_input(call, error, message):
             InteractionReduction,
             (float("nan"),),
             ValueError,
-            "`weight` must be a number",
+            "`weight` must be 0 or more",
         ),
         (NoiseAverage, (1.5,), TypeError, "`copies` must be an integer"),
         (NoiseAverage, (1, -1.0), ValueError, "`std` must be 0 or more"),
