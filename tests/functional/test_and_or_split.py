@@ -140,7 +140,13 @@ def test_repair_brings_a_true_bound_nearer():
 
 def test_progress_rises_to_one():
     tables = torch.stack([network_table(6, seed) for seed in range(3)])
-    for options in ({}, {"noise_bound": 0.1}, {"solver": "sgd", "max_iterations": 500}):
+    some = torch.tensor([0.1, 0.0, 0.1])
+    for options in (
+        {},
+        {"noise_bound": 0.1},
+        {"noise_bound": some},  # those with noise come after those without
+        {"solver": "sgd", "max_iterations": 500},
+    ):
         shares = []
         and_or_split(tables, on_progress=shares.append, **options)
         assert len(shares) > 4, options

@@ -414,5 +414,7 @@ class TestCurves:
     def test_disentanglement_where_nothing_happens(self):
         mean, absolute = torch.tensor([0.0, 1.0]), torch.tensor([0.0, 2.0])
         assert F.disentanglement_ratios(mean, absolute).tolist() == [0.0, 0.5]
+        mean, absolute = torch.tensor([1e-7, 1e6]), torch.tensor([1e-7, 1e6])
+        assert F.disentanglement_ratios(mean, absolute).tolist() == [0.0, 1.0]
         zero = torch.zeros(2)
         assert F.disentanglement_ratios(zero, zero).tolist() == [0.0, 0.0]

@@ -17,7 +17,11 @@ from captum_interactions.functional.coalition_readings import (
 )
 from captum_interactions.functional.coalitions import relabel_players
 from captum_interactions.functional.multivariate import coalition_values
-from captum_interactions.functional.partitions import partition_blocks
+from captum_interactions.functional.partitions import (
+    MAX_PARTITIONED_PLAYERS,
+    check_partitioned,
+    partition_blocks,
+)
 from tests import reference
 
 EXACT = 1e-10
@@ -358,3 +362,9 @@ def test_gains_of_single_players_count():
     best = best_set_partition(gains)
     assert best.value.item() == 5.0
     assert best.labels[0] != best.labels[1]
+
+
+def test_the_largest_coalition_whose_partitions_are_all_looked_at():
+    check_partitioned(MAX_PARTITIONED_PLAYERS)
+    with pytest.raises(ValueError, match="`coalition` must be of at most 12 players"):
+        check_partitioned(MAX_PARTITIONED_PLAYERS + 1)

@@ -137,6 +137,8 @@ def test_gradients(transform, random_table):
     table = random_table(4, 2).requires_grad_()
     assert torch.autograd.gradcheck(transform, (table,))
     assert torch.autograd.gradgradcheck(transform, (table,))
+    tables = torch.stack([table, 2 * table])
+    assert_close(torch.func.vmap(transform)(tables), transform(tables))
 
 
 def test_float32_tables_are_accumulated_in_float64():

@@ -10,6 +10,7 @@ import random
 import resource
 import signal
 import time
+import warnings
 
 import pytest
 import torch
@@ -25,6 +26,8 @@ from captum_interactions.games import (
     prune_store,
     store_info,
 )
+from captum_interactions.games._files import is_being_written, take_lock
+from captum_interactions.games._surroundings import _autocasts
 from tests.games.processes import FORK, kill_after, start
 
 N = 9
@@ -297,6 +300,32 @@ def test_a_cast_on_the_way_is_another_way(tmp_path):
         pytest.raises(ValueError, match=r"modes \(highest there"),
     ):
         game().table()
+
+
+def test_old_versions_of_torch_name_casts_as_new_ones_do(monkeypatch):
+    def old(*kind):
+        if kind:
+            raise TypeError("takes no arguments")
+        return True
+
+    with torch.autocast("cpu", torch.bfloat16):
+        new = _autocasts()
+        monkeypatch.setattr(torch, "is_autocast_enabled", old)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the old names are deprecated
+            named = _autocasts()
+    assert new == ["autocast cpu torch.bfloat16"]
+    assert named == ["autocast cuda torch.float16", *new]
+
+
+def test_looking_takes_no_lock(tmp_path):
+    path = tmp_path / "file"
+    path.touch()
+    assert not is_being_written(path)
+    with path.open("r+b") as file:
+        take_lock(file.fileno(), path)
+        assert is_being_written(path)
+    assert not is_being_written(path)
 
 
 def test_other_questions_have_their_own_place(tmp_path):

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from captum_interactions import AndInteraction
 from captum_interactions.functional import all_masks, moebius
 from captum_interactions.games import BaselineSet, ModelGame, TableGame
-from captum_interactions.games.batching import ProbedBatch
+from captum_interactions.games.batching import FixedBatch, ProbedBatch
 from tests.contracts.attribution import Mlp, double
 
 
@@ -232,6 +232,11 @@ def test_probing_settles_on_the_fastest_size():
     assert batch.shrink()
     assert batch.size == 512
     assert not ProbedBatch(4, 1, 1).shrink()
+    chosen = FixedBatch(2)
+    with pytest.warns(UserWarning, match="memory"):
+        assert chosen.shrink()
+    assert chosen.size == 1
+    assert not chosen.shrink()
 
 
 def test_slow_models_start_with_small_batches():

@@ -336,6 +336,19 @@ def test_the_models_own_answer():
     assert list(game.responses.ids[0]) == answer
 
 
+def test_an_answer_of_nothing_is_refused():
+    class Silent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+
+        def generate(self, input_ids, **options):
+            return torch.cat([input_ids, torch.tensor([[2]])], 1)  # ends the text
+
+    with pytest.raises(ValueError, match="answer to the full prompt is empty"):
+        PromptGame(Silent(), tokenizer(), few_shot(n=2))
+
+
 class Provider:
     """Answers from a local model, and can be told to misbehave."""
 

@@ -8,8 +8,10 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captum_interactions.games import CaptumProvider, HTTPProvider, LocalProvider
+from captum_interactions.games._remote import FIRST_WAIT, Transient
 from tests.games.completions_server import BOS, MODEL, score
 
 SERVER = Path(__file__).with_name("completions_server.py")
@@ -178,6 +181,28 @@ def test_an_answer_that_never_comes_is_named(server):
     server.faults("drip", first=1)
     with pytest.raises(ConnectionError, match=r"no whole answer in 0.3 s"):
         server.provider(retries=0, timeout=0.3).log_probs(ROWS[:1])
+
+
+def test_no_timer_outlives_its_answer(server):
+    provider = server.provider(timeout=60)
+    assert provider.log_probs(ROWS[:3]) == RIGHT[:3]
+    timers = [t for t in threading.enumerate() if isinstance(t, threading.Timer)]
+    for timer in timers:
+        timer.join(5)  # one that was told to stop does so at once
+    assert not any(timer.is_alive() for timer in timers)
+
+
+def test_waits_double_and_are_scattered(server):
+    provider, waits = server.provider(retries=3), []
+    provider._random = SimpleNamespace(uniform=lambda low, high: low)
+    stop = SimpleNamespace(wait=lambda seconds: bool(waits.append(seconds)))
+
+    def ask(requests):
+        raise Transient("busy")
+
+    with pytest.raises(ConnectionError, match="failed 4 times"):
+        provider._persistently(ask, ROWS[:1], stop)
+    assert waits == [0.5 * FIRST_WAIT * 2**attempt for attempt in range(3)]
 
 
 def test_a_server_that_stays_busy(server):

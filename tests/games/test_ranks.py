@@ -76,7 +76,7 @@ def test_sampled_plans_take_the_same_draws(tmp_path):
 
 def other_model(rank, change):
     net = Net().eval()
-    if rank == 1:
+    if rank == 2:
         change(net)
     with evaluation(block=16):
         return game(net).table()
@@ -89,7 +89,7 @@ def heavier(net):
 def test_ranks_that_hold_something_else_are_told(tmp_path):
     for kind, message in run_ranks(tmp_path, 3, other_model, heavier):
         assert kind == "ValueError"
-        assert "rank 1 with other parameters than rank 0" in message
+        assert "rank 2 with other parameters than rank 0" in message
 
 
 def test_a_rank_alone(tmp_path):
