@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -21,13 +22,16 @@ class Measured(float):
     """A number that is kept: it may be NaN."""
 
 
-def alternatives(kind: Any) -> list[Any]:
-    if get_origin(kind) in (Union, UnionType):
-        return [one for part in get_args(kind) for one in alternatives(part)]
+@cache
+def alternatives(kind: Any) -> tuple[Any, ...]:
+    """Return the kinds that an annotation allows."""
+    parts = get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
     if isinstance(kind, TypeVar):
-        some = kind.__constraints__ or ((kind.__bound__,) if kind.__bound__ else (Any,))
-        return [one for part in some for one in alternatives(part)]
-    return [kind]
+        parts = kind.__constraints__ or (kind.__bound__ or Any,)
+    found = [one for part in parts for one in alternatives(part)] or [kind]
+    if torch.device in found:  # a text is one by its name
+        found = [one for one in found if one is not str]
+    return tuple(found)
 
 
 # Fields are called what arguments are.

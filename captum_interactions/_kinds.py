@@ -54,8 +54,6 @@ def check_kind(name: str, kind: Any, value: object) -> None:
             or an unknown word.
     """
     kinds = alternatives(kind)
-    if torch.device in kinds:  # a text is one by its name
-        kinds = [one for one in kinds if one is not str]
     if _is_any_of(kinds, value):
         return
     words, remedy = words_for(kinds)
@@ -119,9 +117,9 @@ def _fits(kind: Any, value: object) -> bool:
 
 
 def _fits_one(kind: Any, value: Any) -> bool:
-    origin, parts = get_origin(kind), get_args(kind)
     if kind in _SIMPLE:
         return _SIMPLE[kind](value)
+    origin, parts = get_origin(kind), get_args(kind)
     if origin is Literal:
         return isinstance(value, (str, int)) and value in parts
     if origin is tuple:
