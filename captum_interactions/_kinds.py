@@ -23,12 +23,10 @@ from torch import Tensor
 from captum_interactions._checks import bad_type, bad_value
 from captum_interactions._kind_words import Measured, Stored, alternatives, words_for
 
-__all__ = ["Axes", "check_kind", "check_masks"]
+__all__ = ["Axes", "check_kind", "check_masks", "is_dense", "state_of"]
 
-# Sizes, counts and codes are 64-bit integers in torch.
-_LARGEST = 2**63 - 1
-# Items of a sequence that are looked at: 20 ms of time.
-_ITEMS = 20_000
+_LARGEST = 2**63 - 1  # sizes, counts and codes are 64-bit integers
+_ITEMS = 20_000  # of a sequence that are looked at: 20 ms of time
 
 
 @runtime_checkable
@@ -60,8 +58,7 @@ def check_kind(name: str, kind: Any, value: object) -> None:
     if hasattr(value, "attributions"):
         remedy = "read it, or a result draws itself: `result.plot_…()`"
     if isinstance(value, Tensor) and Tensor in kinds:
-        state = "on the meta device" if value.is_meta else f"of layout {value.layout}"
-        bad_value(name, "a dense tensor with data", f"one {state}", "materialize it")
+        bad_value(name, "a dense tensor with data", state_of(value), "convert it")
     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
         bad = bad_value if type(value) in _plain(kinds) else None
         if bad is not None:
@@ -159,11 +156,19 @@ def _is_listed(value: Any) -> bool:
     )
 
 
-def _is_tensor(value: object) -> bool:
+def state_of(tensor: Tensor) -> str:
+    """Return the words for what a tensor without such numbers is."""
+    place = "on the meta device" if tensor.is_meta else f"of layout {tensor.layout}"
+    return f"one {place}{', nested' * tensor.is_nested}, {tensor.dtype}"
+
+
+def is_dense(value: object) -> bool:
+    """Whether a value is a tensor with numbers to compute with, one for each place."""
     return (
         isinstance(value, Tensor)
         and value.layout == torch.strided
-        and not value.is_meta
+        and not (value.is_meta or value.is_nested or value.is_quantized)
+        and (value.element_size() > 1 or not value.is_floating_point())  # float8
     )
 
 
@@ -197,7 +202,7 @@ _SIMPLE: dict[Any, Callable[[Any], bool]] = {
     Any: lambda value: True,
     object: lambda value: True,
     NoneType: lambda value: value is None,
-    Tensor: _is_tensor,
+    Tensor: is_dense,
     Stored: lambda value: isinstance(value, Tensor) and value.layout == torch.strided,
     Measured: lambda value: isinstance(value, Real) and not isinstance(value, bool),
     int: _is_integer,

@@ -16,6 +16,7 @@ from captum_interactions._captum import (
     format_additional_forward_args,
 )
 from captum_interactions._checks import bad_value
+from captum_interactions._kinds import is_dense, state_of
 from captum_interactions.games.arguments import select_output
 
 __all__ = ["Forward"]
@@ -104,8 +105,11 @@ class Forward:
             copies.append(tuple(row.clone() for row in rows))
         output = self._once(rows, repeats)
         answer, n_calls = _some(output), self.n_calls
-        if torch.equal(answer, before) and not torch.equal(
-            _some(self._once(copies[-1], repeats)), answer
+        state = torch.get_rng_state()
+        if (
+            torch.equal(answer, before)
+            and not torch.equal(_some(self._once(copies[-1], repeats)), answer)
+            and torch.equal(torch.get_rng_state(), state)  # or it was chance
         ):
             bad_value(
                 "forward_func",
@@ -134,6 +138,11 @@ class Forward:
                 "`forward_func` must return a tensor or a number, got "
                 f"{type(output).__name__}; wrap it to return the output to explain, a "
                 "model of Hugging Face with games.hf(model)"
+            )
+        if not is_dense(output):
+            raise TypeError(
+                "`forward_func` must return a dense tensor with data, got "
+                f"{state_of(output)}; convert it"
             )
         if output.is_complex():
             raise TypeError(

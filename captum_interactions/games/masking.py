@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._kinds import check_kind
 from captum_interactions._signature import checked_methods
 from captum_interactions.functional.coalitions import accumulation_dtype
 from captum_interactions.players.players import Players, _broadcasts_to
@@ -93,6 +94,7 @@ def _format_baseline(baseline: object, tensor: Tensor) -> Tensor:
             baseline,
             "convert it with torch.as_tensor",
         )
+    check_kind("baselines", Tensor, baseline)
     if not _broadcasts_to(baseline.shape, tensor.shape):
         bad_value(
             "baselines",

@@ -264,3 +264,33 @@ def test_same_seed_same_result_under_any_default_dtype(default):
     for then, now in zip(before, after, strict=True):
         for one, other in zip(then, now, strict=True):
             assert_close(one, other, rtol=0, atol=0, equal_nan=True)
+
+
+PACKED = [torch.eye(3).to_sparse(), torch.ones(1, 3).to(torch.float8_e5m2)]
+
+
+@pytest.mark.parametrize("packed", PACKED)
+@pytest.mark.parametrize("place", ["inputs", "baselines", "forward_func"])
+def test_numbers_that_are_only_stored_are_refused(packed, place):
+    """Of sparse tensors and floats of 8 bits torch computes hardly anything."""
+    x, calls = torch.ones(1, 3), []
+
+    def f(x):
+        calls.append(x)
+        return packed
+
+    given = packed if place == "inputs" else x
+    absent = packed if place == "baselines" else None
+    with pytest.raises((TypeError, ValueError), match=f"`{place}` must .*dense tensor"):
+        AndInteraction(f).attribute(given, baselines=absent, target=0)
+    assert len(calls) == (place == "forward_func")
+
+
+def test_chance_is_not_taken_for_a_memory_by_address():
+    def f(x):  # gives the same for half of all draws
+        return torch.nn.functional.dropout(torch.ones(len(x)), 0.5)
+
+    for seed in range(20):
+        torch.manual_seed(seed)
+        with pytest.raises(ValueError, match="draws random numbers"):
+            AndInteraction(f).attribute(torch.ones(1, 6))
