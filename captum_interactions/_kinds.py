@@ -23,7 +23,16 @@ from torch import Tensor
 from captum_interactions._checks import bad_type, bad_value
 from captum_interactions._kind_words import Measured, Stored, alternatives, words_for
 
-__all__ = ["Axes", "check_kind", "check_masks", "is_dense", "state_of"]
+__all__ = [
+    "Axes",
+    "check_fits",
+    "check_floating",
+    "check_kind",
+    "check_masks",
+    "check_square",
+    "is_dense",
+    "state_of",
+]
 
 _LARGEST = 2**63 - 1  # sizes, counts and codes are 64-bit integers
 _ITEMS = 20_000  # of a sequence that are looked at: 20 ms of time
@@ -92,6 +101,32 @@ def check_masks(masks: object, n: int, name: str = "masks") -> None:
             f"shape {tuple(masks.shape)}",
             "give each coalition one entry per player",
         )
+
+
+def check_fits(
+    name: str, tensor: Tensor, other: str, wanted: torch.Size, to: bool = False
+) -> None:
+    """Refuse a tensor that torch does not broadcast with (or to) a shape."""
+    try:
+        fits = torch.broadcast_shapes(tensor.shape, wanted) == wanted or not to
+    except RuntimeError:
+        fits = False
+    if not fits:
+        expected = f"of a shape that fits `{other}`, {tuple(wanted)}"
+        bad_value(name, expected, f"shape {tuple(tensor.shape)}", "see the shapes")
+
+
+def check_square(name: str, tensor: Tensor, axes: int = 2) -> None:
+    """Refuse what has no square matrices on its last axes, or fewer axes than that."""
+    if tensor.dim() < axes or tensor.shape[-1] != tensor.shape[-2]:
+        expected = f"square matrices on the last two of {axes} axes or more"
+        bad_value(name, expected, f"shape {tuple(tensor.shape)}", "see the shapes")
+
+
+def check_floating(name: str, tensor: Tensor) -> None:
+    """Refuse integers, booleans and complex numbers."""
+    if not tensor.is_floating_point():
+        bad_value(name, "a floating point tensor", tensor.dtype, "see `Tensor.double`")
 
 
 def _plain(kinds: Sequence[Any]) -> set[type]:

@@ -16,6 +16,8 @@ from functools import cache, wraps
 from inspect import Parameter, signature
 from typing import Any, ParamSpec, TypeVar
 
+from torch import Tensor
+
 from captum_interactions._checks import bad_value
 from captum_interactions._kind_words import Measured, Stored
 from captum_interactions._kinds import Axes, check_kind
@@ -124,8 +126,11 @@ def _check(name: str, kind: Any, value: object) -> None:
         bad_value(name, "a number of players", value, "players are counted from 0")
     if name in _WITH_AXES and getattr(value, "shape", None) == ():
         bad_value(name, "of at least one axis", "a single number", "see the shapes")
+    if name in _WITH_AXES and isinstance(value, Tensor) and value.is_complex():
+        bad_value(name, "made of real numbers", value.dtype, "explain a part of it")
 
 
 _PLAYERS = {"n", "n_players"}
 # A single number can stand for a noise or a bound, never for these.
 _WITH_AXES = {"table", "dividends", "masks", "matrices", "gains", "interactions"}
+_WITH_AXES |= {"or_values", "coefficients"}

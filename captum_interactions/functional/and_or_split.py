@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from captum_interactions._kinds import check_fits
 from captum_interactions._signature import checked, checked_methods
 from captum_interactions.functional._and_or.admm import solve_admm
 from captum_interactions.functional._and_or.halpern import solve_halpern
@@ -150,6 +151,7 @@ def and_or_split(
     check_split_table(table)
     games = table.detach().to(accumulation_dtype(table.device)).reshape(-1, 1 << n)
     bounds = torch.as_tensor(noise_bound, dtype=games.dtype, device=games.device)
+    check_fits("noise_bound", bounds, "table", table.shape[:-1], to=True)
     bounds = bounds.broadcast_to(table.shape[:-1]).reshape(-1)
     costs = filled_weights(weights, table).to(games).reshape(-1, 2, 1 << n)
 

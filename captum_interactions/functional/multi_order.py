@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._kinds import check_square
 from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import (
     accumulated,
@@ -208,6 +209,7 @@ def order_utility(
         >>> order_utility(torch.ones(2, 3, 3))[:, 0, 1].tolist()
         [0.3333333432674408, 0.1666666716337204]
     """
+    check_square("interactions", interactions, axes=3)
     n = interactions.shape[-1]
     chosen = list(range(n - 1)) if orders is None else list(orders)
     if len(chosen) != interactions.shape[-3] or any(not 0 <= m < n - 1 for m in chosen):

@@ -16,8 +16,13 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._kinds import check_fits, check_floating
 from captum_interactions._signature import checked
-from captum_interactions.functional.coalitions import coalition_sizes, n_players
+from captum_interactions.functional.coalitions import (
+    accumulated,
+    coalition_sizes,
+    n_players,
+)
 from captum_interactions.functional.pairs import matrices_from_pairs, resolve_pairs
 
 __all__ = [
@@ -104,7 +109,8 @@ def mean_absolute_deltas(
     if n < 2:
         bad_value("table", "of at least 2 players", n, "one player has no pair")
     pairs = resolve_pairs(None, n)
-    return matrices_from_pairs(_context_sums(table, pairs, torch.abs), pairs, n)
+    sums = accumulated(lambda v: _context_sums(v, pairs, torch.abs), table)
+    return matrices_from_pairs(sums, pairs, n)
 
 
 @checked
@@ -131,6 +137,7 @@ def order_strength(
         >>> order_strength(torch.tensor([3.0, 1.0])).tolist()
         [1.5, 0.5]
     """
+    check_floating("mean_absolute", mean_absolute)
     return mean_absolute / mean_absolute.mean(-1, keepdim=True)
 
 
@@ -175,6 +182,8 @@ def null_strength(n: int, orders: Sequence[int]) -> Tensor:
         >>> [round(f, 3) for f in null_strength(4, [0, 1, 2]).tolist()]
         [1.108, 0.784, 1.108]
     """
+    if not orders or not 0 <= min(orders) <= max(orders) <= n - 2:
+        bad_value("orders", f"context sizes in 0..{n - 2}", list(orders), "m is |S|")
     # log C(n−2, m) up to a constant: factorials of 254 overflow.
     logs = [lgamma(m + 1) + lgamma(n - 1 - m) for m in orders]
     raw = [exp((log - max(logs)) / 2) for log in logs]
@@ -202,6 +211,7 @@ def positive_ratio(
         >>> positive_ratio(torch.tensor([1.0]), torch.tensor([4.0])).tolist()
         [0.25]
     """
+    check_fits("positive", positive, "absolute", absolute.shape)
     return positive / absolute
 
 
@@ -232,6 +242,10 @@ def disentanglement_ratios(
         >>> disentanglement_ratios(torch.tensor([[-1.0]]), torch.tensor([[4.0]])).item()
         0.25
     """
+    check_floating("mean", mean)
+    check_fits("mean", mean, "mean_absolute", mean_absolute.shape)
+    if not mean_absolute.numel():
+        bad_value("mean_absolute", "of a pair and an order", "nothing", "take a pair")
     smallest = epsilon * mean_absolute.abs().amax().clamp(
         min=torch.finfo(mean.dtype).tiny
     )

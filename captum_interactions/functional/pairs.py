@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._kinds import check_square
 from captum_interactions._signature import checked
 
 __all__ = [
@@ -125,6 +126,7 @@ def upper_pairs(
         >>> upper_pairs(torch.arange(9).view(3, 3)).tolist()
         [1, 2, 5]
     """
+    check_square("matrices", matrices)
     n = matrices.shape[-1]
     rows, columns = torch.triu_indices(n, n, 1, device=matrices.device)
     return matrices[..., rows, columns]

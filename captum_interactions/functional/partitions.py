@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._kinds import check_fits, check_square
 from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import n_players
 
@@ -85,6 +86,9 @@ def best_run_partition(
         >>> best.value.item(), best.labels.tolist()
         (2.0, [0, 1, 1])
     """
+    check_square("gains", gains)
+    if not gains.numel():
+        bad_value("gains", "of a player", tuple(gains.shape), "see the shapes")
     m = gains.shape[-1]
     batch = gains.shape[:-2]
     g = gains.detach().reshape(-1, m, m) * (1 if maximize else -1)
@@ -102,6 +106,7 @@ def best_run_partition(
 
 def _per_row(tolerance: Tensor | float, batch: torch.Size, like: Tensor) -> Tensor:
     slack = torch.as_tensor(tolerance, dtype=like.dtype, device=like.device)
+    check_fits("tolerance", slack, "gains", batch, to=True)
     return slack.expand(batch).reshape(-1, 1)
 
 

@@ -209,7 +209,7 @@ def leave_one_out(
     """
     full = (1 << n_players(table)) - 1
     without = [full ^ (1 << i) for i in range(n_players(table))]
-    return table[..., full, None] - table[..., without]
+    return accumulated(lambda v: v[..., full, None] - v[..., without], table)
 
 
 @checked

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from captum_interactions._checks import bad_value
+from captum_interactions._kinds import check_fits, check_floating
 from captum_interactions._signature import checked
 from captum_interactions.functional.coalitions import coalition_sizes, n_players
 
@@ -44,6 +45,7 @@ def explained_ratio(
         >>> explained_ratio(torch.tensor([6.0, 2.0, -2.0]), kept).item()
         0.6000000238418579
     """
+    _check_chosen(chosen, interactions)
     mass = interactions.abs()
     total = mass.sum(-1)
     kept = torch.where(chosen, mass, 0.0).sum(-1)
@@ -77,6 +79,7 @@ def net_explained_ratio(
         >>> net_explained_ratio(torch.tensor([6.0, 2.0, -2.0]), kept).item()
         1.0
     """
+    _check_chosen(chosen, interactions)
     kept = torch.where(chosen, interactions.abs(), 0.0).sum(-1)
     rest = torch.where(chosen, 0.0, interactions).sum(-1).abs()
     total = kept + rest
@@ -102,6 +105,9 @@ def r_squared(
         >>> r_squared(v, torch.tensor([0.0, 1.0])).item()
         0.5
     """
+    check_floating("values", values)
+    check_floating("fitted", fitted)
+    check_fits("fitted", fitted, "values", values.shape)
     error = (values - fitted).square().sum(-1)
     spread = (values - values.mean(-1, keepdim=True)).square().sum(-1)
     return 1 - torch.where(error > 0, error / spread, 0.0)
@@ -218,6 +224,10 @@ def salient_interactions(
         [True, False, True]
     """
     check_fraction("threshold", threshold, "try 0.05")
+    check_fits("floor", torch.as_tensor(floor), "interactions", interactions.shape)
+    if not interactions.shape[-1]:
+        shape = f"shape {tuple(interactions.shape)}"
+        bad_value("interactions", "of a coalition or more", shape, "see the shapes")
     strength = interactions.abs()
     largest = strength.amax(-1, keepdim=True)
     return (strength > threshold * largest) & (strength > floor)
@@ -227,3 +237,10 @@ def check_fraction(argument: str, value: float, remedy: str) -> None:
     """Refuse a number that is not inside (0, 1)."""
     if not 0 < value < 1:
         bad_value(argument, "inside (0, 1)", value, remedy)
+
+
+def _check_chosen(chosen: Tensor, interactions: Tensor) -> None:
+    if chosen.dtype != torch.bool:
+        remedy = "True marks what is in Ω"
+        bad_value("chosen", "a boolean tensor", chosen.dtype, remedy)
+    check_fits("chosen", chosen, "interactions", interactions.shape)

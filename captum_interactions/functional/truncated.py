@@ -112,11 +112,11 @@ def truncated_moebius(
     """
     coalitions = small_coalitions(n, max_size)
     expected = n_small_coalitions(n, max_size)
-    if values.shape[-1] != expected:
+    if values.shape[-1:] != (expected,):
         bad_value(
             "values",
             f"v of all {expected} coalitions of at most {max_size} of {n} players",
-            f"a last axis of {values.shape[-1]}",
+            f"shape {tuple(values.shape)}",
             "evaluate the coalitions of `small_coalitions`",
         )
     values = values.to(accumulation_dtype(values.device))

@@ -18,6 +18,7 @@ from captum_interactions.functional import (
     coalition_members,
     conditional_and_interaction,
     leave_one_out,
+    mean_absolute_deltas,
     moebius,
     pair_index,
     pair_index_from_and,
@@ -333,3 +334,15 @@ def test_bad_input_is_named():
         conditional_and_interaction(dividends, 8, 0)
     with pytest.raises(ValueError, match="`environment` must be disjoint"):
         conditional_and_interaction(dividends, 3, 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.bool])
+def test_narrow_integers_do_not_wrap(dtype):
+    table = torch.tensor([1, 1, 1, 0], dtype=dtype)
+    assert leave_one_out(table).tolist() == [-1, -1]
+    assert mean_absolute_deltas(table).tolist() == [[[0, 1], [1, 0]]]
+
+
+def test_complex_tables_are_refused():
+    with pytest.raises(ValueError, match="`table` must be made of real numbers"):
+        moebius(torch.tensor([0, 1, 2, 1j]))
