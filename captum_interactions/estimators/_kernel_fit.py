@@ -12,6 +12,7 @@ from captum_interactions.estimators._kernel_evidence import (
     Evidence,
     first_parameters,
     packed,
+    together,
 )
 from captum_interactions.estimators._kernel_prior import KernelPrior, tilts
 from captum_interactions.estimators._kernel_twins import distinct_pairs
@@ -30,6 +31,10 @@ _COARSE_PAIRS = (128, 384)
 _STEPS, _STEPS_FROM_NEAR = 40, 12
 # Nats: far less than what tells two settings apart.
 _TOLERANCE = 0.1
+# Further blocks of as many pairs, each with a likelihood of its own, where neighbors
+# are known: two draws of 49 patches then agree on pairs with r .84 instead of .82, .73
+# instead of .69. One likelihood of all pairs gained more (.88) at ten times the price.
+_MORE_BLOCKS = 4
 # Nats that terms offered have to gain: 49 patches of photographs gained 4 to 34, in a
 # wrong order of the patches at most 1.
 _WORTH = 2.5
@@ -78,7 +83,9 @@ def fit_priors(
         odd = odd - main @ signs.mT
     # What is new to most games comes first.
     order = order.to(signs.device)
-    order = order[distinct.sum(0)[order].argsort(descending=True, stable=True)][:most]
+    order = order[distinct.sum(0)[order].argsort(descending=True, stable=True)]
+    order, *others = order.split(most)
+    more = [block for block in others[:_MORE_BLOCKS] if offered and len(block) == most]
     n_groups = int(groups.max()) + 1 if len(groups) else 0
     first = first_parameters(count, n, even) if start is None else packed(start)
     at_first = (no_terms(1, n, even), groups[:0]) if offered else (terms, groups)
@@ -107,9 +114,15 @@ def fit_priors(
         plain = evidence(order, at_first)
         found = minimize(plain, found, steps, _TOLERANCE, memory)
         if offered:
-            rich = evidence(order, (terms, groups))
+            blocks = order, *more
+            alone, rich = (
+                together([evidence(block, own) for block in blocks])
+                for own in (at_first, (terms, groups))
+            )
+            if more:
+                found = minimize(alone, found, _STEPS_FROM_NEAR, _TOLERANCE)
             found = enlarged(
-                plain, rich, found, n_groups, -torch.inf, _STEPS, _TOLERANCE, _WORTH
+                alone, rich, found, n_groups, -torch.inf, _STEPS, _TOLERANCE, _WORTH
             )
         parts.append(found)
     last = Evidence(signs[:1], even[:, :1], odd[:, :1], terms, groups)

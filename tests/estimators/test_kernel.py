@@ -370,6 +370,20 @@ class TestFit:
         expected -= m / 2 * torch.tensor(2.0).log()
         assert_close(evidence(at, every)[0][1], expected, atol=1e-6, rtol=1e-6)
 
+    def test_evidence_of_blocks_adds_up(self):
+        signs, even, odd, terms, groups = self.problem()
+        parts = [
+            evidences.Evidence(signs[some], even[:, some], odd[:, some], terms, groups)
+            for some in torch.arange(len(signs)).split(7)
+        ]
+        rows = torch.tensor([2, 0])
+        at = torch.randn(2, 6 + 4 + 2, generator=seeded(1), dtype=torch.float64)
+        found = evidences.together(parts)(at, rows)
+        penalty = parts[0]._hyper_prior(at)
+        for which in (0, 1):
+            own = sum(part(at, rows)[which] - penalty[which] for part in parts)
+            assert_close(found[which], own + penalty[which])
+
     def test_finds_who_matters(self):
         generator = seeded(0)
         chosen = complement_pairs(10, 300, generator)
