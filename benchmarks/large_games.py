@@ -122,19 +122,20 @@ def by_contexts(value: Callable[[Tensor], Tensor], n: int) -> LargeGame:
     return LargeGame(n, value, truth, own)
 
 
-def and_or(n: int, seed: int) -> LargeGame:
-    """2n AND and OR terms of one to five players and singles, 60 % of players active.
+def and_or(n: int, seed: int, terms: int | None = None) -> LargeGame:
+    """AND and OR terms of one to five players and singles, 60 % of players active.
 
-    The kind of game that the field plants.
+    The kind of game that the field plants; 2n terms unless told otherwise.
     """
+    terms = 2 * n if terms is None else terms
     draw = torch.Generator().manual_seed(seed)
     active = torch.randperm(n, generator=draw)[: max(6, int(0.6 * n))]
     c, inside, outside = [], [], []
-    for k in range(2 * n + len(active)):
-        size = 1 if k >= 2 * n else int(torch.randint(1, 6, (), generator=draw))
+    for k in range(terms + len(active)):
+        size = 1 if k >= terms else int(torch.randint(1, 6, (), generator=draw))
         chosen = active[torch.randperm(len(active), generator=draw)[:size]]
-        if k >= 2 * n:
-            chosen = active[k - 2 * n : k - 2 * n + 1]
+        if k >= terms:
+            chosen = active[k - terms : k - terms + 1]
         members = torch.zeros(n, dtype=torch.bool)
         members[chosen] = True
         weight = torch.randn((), generator=draw, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Beyond one process: ranks of torch.distributed, a store, data sets.
+"""Large work: ranks of torch.distributed, a store, data sets, hundreds of players.
 
     python benchmarks/scaling.py           # the rows of the table
     python benchmarks/scaling.py --quick
@@ -12,11 +12,13 @@ is what idle cores would take.
 from __future__ import annotations
 
 import multiprocessing
+import resource
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import large_games
 import report
 import torch
 import torch.distributed as dist
@@ -25,9 +27,11 @@ from torch import nn
 
 from captum_interactions import AndInteraction
 from captum_interactions.attr import explain_dataset
+from captum_interactions.estimators import evaluate, kernel_plan
 from captum_interactions.games import ModelGame, evaluation
 
 FORK = multiprocessing.get_context("fork")
+ESTIMATES = ((64, 2000), (64, 10_000), (1000, 10_000))  # players, coalitions
 
 
 class Waiting(nn.Module):
@@ -135,6 +139,39 @@ def stream(n_examples, rounds):
     return min(taken["ours"]), min(taken["passes"])
 
 
+def estimate(n, budget):
+    """Return CPU seconds and MB of an estimate, its readings, and one factor's time."""
+    here, there = FORK.Pipe(duplex=False)
+    process = FORK.Process(target=_estimate, args=(n, budget, there))
+    process.start()
+    found = here.recv()
+    process.join()
+    return found
+
+
+def _estimate(n, budget, pipe):
+    game = large_games.and_or(n, 1, terms=min(2 * n, 500))
+    generator = torch.Generator().manual_seed(0)
+    clock, before = time.process_time, _peak()
+    start = clock()
+    found = evaluate(kernel_plan(n, budget, generator=generator), game.value)
+    found.shapley_values(), found.pair_index()
+    share = torch.rand(1000, 1, generator=generator)
+    fresh = torch.rand(1000, n, generator=generator) < share
+    missed = found.predict(fresh).value - game.value(fresh)
+    seconds, memory = clock() - start, _peak() - before
+    r2 = 1 - missed.square().mean() / game.value(fresh).var()
+    matrix = torch.eye(budget, dtype=torch.float64) + 1e-3
+    start = clock()
+    torch.linalg.cholesky(matrix)
+    pipe.send((seconds, memory, clock() - start, float(r2)))
+
+
+def _peak():
+    """Return the most memory this process has held so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
 def rows(quick: bool = False) -> list[report.Row]:
     """Return the rows of the table."""
     torch.set_num_threads(1)
@@ -175,6 +212,13 @@ def rows(quick: bool = False) -> list[report.Row]:
     ours, passes = stream(examples, rounds)
     what = f"{examples:,} examples of 10 players, streamed to files"
     found.append(report.Row(what, "the passes alone (CPU)", ours, passes, "s"))
+    for players, budget in ((40, 400),) if quick else ESTIMATES:
+        ours, memory, factor, r2 = estimate(players, budget)
+        what = f"estimate of {players:,} players by {budget:,} coalitions (R² {r2:.3f})"
+        against = f"one factor of {budget:,}²"
+        found.append(report.Row(what, f"{against} (CPU)", ours, factor, "s"))
+        matrix = 8 * budget**2 / 1e6
+        found.append(report.Row(what, f"{against}, its memory", memory, matrix, "MB"))
     return found
 
 

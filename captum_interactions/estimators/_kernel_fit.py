@@ -28,7 +28,15 @@ _MOST_FIT_PAIRS = 1536
 # A first descent on this many pairs costs a tenth and leaves a few steps for the rest;
 # it needs more pairs than there are players, or leaves some of them out.
 _COARSE_PAIRS = (128, 384)
-_STEPS, _STEPS_FROM_NEAR = 40, 12
+# Steps of the first descent, of the second and of further ones: each starts nearer.
+# 1,000 players settle on 768 pairs (−4140 nats; on 384 alone −3850, and the squared
+# error of Shapley values 1.2 times as large); a step on 1,536 costs four times that.
+_STEPS = (40, 12, 6)
+# How far the variances of many players move in a step, of what a player's relevance
+# does: the likelihood bends far more along them, and descents stopped short of it.
+_MANY, _WIDTH_OF_MANY = 384, 0.1
+# A fit that starts from another looks at no more pairs than that.
+_MOST_REFIT_PAIRS = 768
 # Nats: far less than what tells two settings apart.
 _TOLERANCE = 0.1
 # Further blocks of as many pairs, each with a likelihood of its own, where neighbors
@@ -73,26 +81,21 @@ def fit_priors(
         terms = no_terms(1, n, even)
     if groups is None:
         groups = torch.zeros(len(terms), dtype=torch.long, device=signs.device)
-    most = min(max(_FIT_PAIRS, _PAIRS_PER_PLAYER * n), _MOST_FIT_PAIRS)
-    device = generator.device if generator is not None else None
-    order = torch.randperm(len(signs), generator=generator, device=device)
+    most = _MOST_FIT_PAIRS if start is None else _MOST_REFIT_PAIRS
+    most = min(max(_FIT_PAIRS, _PAIRS_PER_PLAYER * n), most)
     distinct = distinct_pairs(signs, even, odd)
     main = even.new_zeros(count, n)
     if tilts(n, terms):
         main = odd @ torch.linalg.pinv(signs).mT
         odd = odd - main @ signs.mT
-    # What is new to most games comes first.
-    order = order.to(signs.device)
-    order = order[distinct.sum(0)[order].argsort(descending=True, stable=True)]
-    order, *others = order.split(most)
+    order, *others = _shuffled(distinct, generator).split(most)
     more = [block for block in others[:_MORE_BLOCKS] if offered and len(block) == most]
     n_groups = int(groups.max()) + 1 if len(groups) else 0
     first = first_parameters(count, n, even) if start is None else packed(start)
     at_first = (no_terms(1, n, even), groups[:0]) if offered else (terms, groups)
     extra = first.new_zeros(count, 0 if offered else n_groups)
     parameters = torch.cat([first, extra], -1)
-    first_look = _COARSE_PAIRS[0] if n < _COARSE_PAIRS[0] else _COARSE_PAIRS[1]
-    coarse = start is None and first_look < 0.6 * len(order)
+    looks = _looks(n, len(order), start is None)
     per_block = max(1, _MOST_VALUES // len(order) ** 2)
     parts = []
     for rows in torch.arange(count, device=signs.device).split(per_block):
@@ -103,16 +106,12 @@ def fit_priors(
             sides = even[rows][:, chosen], odd[rows][:, chosen]
             return Evidence(signs[chosen], *sides, *own, distinct[rows][:, chosen])
 
-        found, memory = parameters[rows], Memory()
-        if coarse:
-            few = evidence(order[:first_look], at_first)
-            found = minimize(few, found, _STEPS, _TOLERANCE, memory)
+        found, memory = parameters[rows], Memory(widths=_widths(parameters, n))
+        for turn, (before, size) in enumerate(looks, 0 if start is None else 1):
             # More pairs, more curvature: the memory carries over in proportion.
-            memory = memory.scaled(len(order) / first_look)
-        near = coarse or start is not None
-        steps = _STEPS_FROM_NEAR if near else _STEPS
-        plain = evidence(order, at_first)
-        found = minimize(plain, found, steps, _TOLERANCE, memory)
+            memory = memory.scaled(size / before)
+            plain = evidence(order[:size], at_first)
+            found = minimize(plain, found, _STEPS[min(turn, 2)], _TOLERANCE, memory)
         if offered:
             blocks = order, *more
             alone, rich = (
@@ -120,10 +119,37 @@ def fit_priors(
                 for own in (at_first, (terms, groups))
             )
             if more:
-                found = minimize(alone, found, _STEPS_FROM_NEAR, _TOLERANCE)
+                found = minimize(alone, found, _STEPS[1], _TOLERANCE)
             found = enlarged(
-                alone, rich, found, n_groups, -torch.inf, _STEPS, _TOLERANCE, _WORTH
+                alone, rich, found, n_groups, -torch.inf, _STEPS[0], _TOLERANCE, _WORTH
             )
         parts.append(found)
     last = Evidence(signs[:1], even[:, :1], odd[:, :1], terms, groups)
     return replace(last.prior(torch.cat(parts)), main=main)
+
+
+def _shuffled(distinct: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Pairs in random order; what is new to most games comes first."""
+    counts = distinct.sum(0)
+    device = generator.device if generator is not None else None
+    order = torch.randperm(len(counts), generator=generator, device=device)
+    order = order.to(counts.device)
+    return order[counts[order].argsort(descending=True, stable=True)]
+
+
+def _looks(n: int, pairs: int, coarse: bool) -> list[tuple[int, int]]:
+    """How many pairs each descent looks at, and how many the one before it did."""
+    sizes, size = [], _COARSE_PAIRS[0] if n < _COARSE_PAIRS[0] else _COARSE_PAIRS[1]
+    while coarse and size < 0.6 * pairs:
+        sizes.append(size)
+        size *= 2
+    sizes.append(pairs)
+    return list(zip([sizes[0], *sizes], sizes, strict=False))
+
+
+def _widths(parameters: Tensor, n: int) -> Tensor:
+    """How far each parameter moves in a step, ``(P,)``."""
+    out = torch.ones_like(parameters[0])
+    if n >= _MANY:
+        out[n:] = _WIDTH_OF_MANY
+    return out

@@ -28,9 +28,9 @@ _LEFT_OUT = 256
 _NUGGET_TRIES = 12
 # Of the mean diagonal: a few units in the last place of float64, times the rows.
 _JITTER = 1e-13
-# Multiplications for the errors of all pairs, half a minute, and pairs of coalitions
+# Multiplications for the errors of all pairs, ten seconds, and pairs of coalitions
 # that are solved for whatever that costs.
-_MOST_SOLVED, _FEWEST_SOLVED = 4e11, 256
+_MOST_SOLVED, _FEWEST_SOLVED = 2e11, 256
 # Relative rounding of a variance that should be zero.
 _ROUNDING = 1e-11
 

@@ -122,27 +122,26 @@ class KernelPrior:
         """
         shape = (len(self.relevance), len(left), len(right))
         even, odd = left.new_empty(shape), left.new_empty(shape)
+        # Sums of signs are whole numbers, exact in single precision.
+        single = left.float(), right.float().mT
+        ours, theirs = self.terms.features(left), self.terms.features(right).mT
+        held = self.terms.is_even()
+        slope = (self.slope / left.shape[-1])[:, None, None]
+        size = self.size[:, None, None]
+        sizes, of_size = _sizes(left), _size_rows(right)
         # In strips: touching fresh memory costs more than the arithmetic.
         strip = max(1, _STRIP // (shape[0] * shape[2]))
         for start in range(0, len(left), strip):
             rows = slice(start, start + strip)
-            self._fill(left[rows], right, even[:, rows], odd[:, rows])
+            parts = even[:, rows], odd[:, rows]
+            product_blocks(self.relevance, left[rows], right, out=parts)
+            parts[0].add_(size * of_size[0][sizes[rows]] + LEVEL)
+            parts[1].add_(size * of_size[1][sizes[rows]])
+            parts[1].add_(slope * (single[0][rows] @ single[1]))
+            for part, own in zip(parts, (held, ~held), strict=True):
+                weighted = ours[rows, own] * self.terms.variance[:, None, own]
+                part.add_(weighted @ theirs[own])
         return even, odd
-
-    def _fill(self, left: Tensor, right: Tensor, even: Tensor, odd: Tensor) -> None:
-        product_blocks(self.relevance, left, right, out=(even, odd))
-        size = self.size[:, None, None]
-        size_even, size_odd = size_blocks(left, right)
-        even += size * size_even + LEVEL
-        odd += size * size_odd
-        slope = self.slope[:, None, None] / left.shape[-1]
-        odd += (slope * left) @ right.mT
-        if len(self.terms):
-            ours, theirs = self.terms.features(left), self.terms.features(right)
-            is_even = self.terms.is_even()
-            for block, held in ((even, is_even), (odd, ~is_even)):
-                weighted = ours[:, held] * self.terms.variance[:, None, held]
-                block += weighted @ theirs[:, held].mT
 
 
 def joined_priors(rows: list[KernelPrior]) -> KernelPrior:
@@ -209,10 +208,21 @@ def size_kernel(difference: Tensor, n: int) -> Tensor:
 
 def size_blocks(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     """Even and odd half of the size term's covariance, ``(L, R)`` each."""
-    n = left.shape[-1]
-    places = torch.arange(n + 1).to(left)
+    ours = _sizes(left)
+    even, odd = (rows.index_select(0, ours) for rows in _size_rows(right))
+    return even, odd
+
+
+def _size_rows(right: Tensor) -> tuple[Tensor, Tensor]:
+    """The same of one coalition of each size, ``(n + 1, R)`` each."""
+    n = right.shape[-1]
+    places = torch.arange(n + 1).to(right)
     gram = size_kernel(places[:, None] - places, n)
     turned = gram.flip(-1)
-    ours, theirs = (((part.sum(-1) + n) / 2).round().long() for part in (left, right))
-    even, odd = (gram + turned)[ours] / 2, (gram - turned)[ours] / 2
+    theirs = _sizes(right)
+    even, odd = (gram + turned) / 2, (gram - turned) / 2
     return even.index_select(-1, theirs), odd.index_select(-1, theirs)
+
+
+def _sizes(signs: Tensor) -> Tensor:
+    return ((signs.sum(-1) + signs.shape[-1]) / 2).round().long()

@@ -22,10 +22,18 @@ Objective = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 @dataclass
 class Memory:
-    """Past steps and the changes of the gradient along them, ``(rows, P)`` each."""
+    """Past steps and the changes of the gradient along them, ``(rows, P)`` each.
+
+    Attributes:
+        moves: Steps, oldest first.
+        turns: Changes of the gradient.
+        widths: How far parameters go, one to another, before anything is known of their
+            curvature, ``(P,)``: a change of variables.
+    """
 
     moves: list[Tensor] = field(default_factory=list)
     turns: list[Tensor] = field(default_factory=list)
+    widths: Tensor | float = 1.0
 
     def add(self, rows: Tensor, move: Tensor, turn: Tensor, total: int) -> None:
         """Keep a step of some rows; the others did not move."""
@@ -42,7 +50,8 @@ class Memory:
 
     def scaled(self, factor: float) -> Memory:
         """What a function ``factor`` times as large would have left."""
-        return Memory(list(self.moves), [factor * turn for turn in self.turns])
+        turns = [factor * turn for turn in self.turns]
+        return Memory(list(self.moves), turns, self.widths)
 
 
 def minimize(
@@ -81,7 +90,7 @@ def minimize(
     value, gradient = objective(best, rows)
     for _ in range(steps):
         x = best[rows]
-        direction = _direction(gradient, list(memory.of(rows)))
+        direction = _direction(gradient, list(memory.of(rows)), memory.widths)
         step, new_value, new_gradient = _search(
             objective, x, rows, value, gradient, direction
         )
@@ -127,13 +136,15 @@ def enlarged(
     return torch.where((gain > worth)[:, None], reached, same)
 
 
-def _direction(gradient: Tensor, past: list[tuple[Tensor, Tensor]]) -> Tensor:
+def _direction(
+    gradient: Tensor, past: list[tuple[Tensor, Tensor]], widths: Tensor | float
+) -> Tensor:
     """The two-loop recursion, row by row; pairs without curvature are left out."""
     out = gradient
     loop, scale = [], gradient.new_zeros(len(gradient), 1)
     for move, turn in reversed(past):
         curvature = (move * turn).sum(-1, keepdim=True)
-        length = turn.square().sum(-1, keepdim=True)
+        length = (widths * turn).square().sum(-1, keepdim=True)
         usable = curvature > 1e-10 * length
         inverse = torch.where(usable, 1 / curvature, 0.0)
         share = inverse * (move * out).sum(-1, keepdim=True)
@@ -141,8 +152,9 @@ def _direction(gradient: Tensor, past: list[tuple[Tensor, Tensor]]) -> Tensor:
         loop.append((move, turn, inverse, share))
         # The newest usable pair gives the size of the inverse Hessian.
         scale = torch.where((scale == 0) & usable, curvature / length, scale)
-    plain = 1 / gradient.norm(dim=-1, keepdim=True).clamp(min=1)
-    out = out * torch.where(scale > 0, scale, plain)
+    plain = 1 / (widths * gradient).norm(dim=-1, keepdim=True).clamp(min=1)
+    plain = plain * widths**2
+    out = out * torch.where(scale > 0, scale * widths**2, plain)
     for move, turn, inverse, share in reversed(loop):
         out = out + move * (share - inverse * (turn * out).sum(-1, keepdim=True))
     uphill = (out * gradient).sum(-1, keepdim=True) <= 0
