@@ -18,7 +18,7 @@ import torch
 
 from captum_interactions.estimators.agglomeration import agglomerate
 from captum_interactions.estimators.corner_pairs import plan_corner_pairs
-from captum_interactions.estimators.forest import grow_from_tables
+from captum_interactions.estimators.forest import grown
 from captum_interactions.estimators.tree_contexts import ExactContexts
 from captum_interactions.functional import all_masks
 
@@ -49,7 +49,7 @@ def tree_brackets(table, n, criterion, beam):
     growth = agglomerate(
         range(n), tuple(pairwise(range(n))), ExactContexts(), criterion, beam=beam
     )
-    [tree] = grow_from_tables([growth], [table])
+    tree = grown(growth, lambda codes: table[codes])
     return {merge.left | merge.right for merge in tree.merges}
 
 

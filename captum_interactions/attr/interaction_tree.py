@@ -21,7 +21,6 @@ from captum_interactions.attr.base import (
     run,
     with_batch,
 )
-from captum_interactions.estimators import MAX_TABLE_PLAYERS
 from captum_interactions.estimators.agglomeration import (
     Criterion,
     Tolerance,
@@ -29,7 +28,6 @@ from captum_interactions.estimators.agglomeration import (
 )
 from captum_interactions.estimators.forest import (
     Forest,
-    estimated_forest_plan,
     exact_forest,
     forest_plan,
 )
@@ -110,10 +108,9 @@ class InteractionTree(AbstractInteractionAttribution):
                 they are worth), ``"b_between"`` or ``"psi_inter"``, see
                 :class:`~captum_interactions.functional.MergeFigures`.
             n_samples: Budget of coalitions evaluated per example. ``None``, or a
-                budget that holds all 2**n, is exact; required beyond 14 players. Up to
-                20 players the other values are estimated, as for
-                :class:`~captum_interactions.ShapleyInteraction`; beyond, contexts of
-                every merge are sampled, which takes thousands.
+                budget that holds all 2**n, is exact; required beyond 14 players. The
+                other values are estimated, as for
+                :class:`~captum_interactions.ShapleyInteraction`.
             perturbations_per_eval: Coalitions per forward pass; ``None`` finds it.
             show_progress: Show a progress bar.
             generator: Source of randomness of sampling. ``None`` starts one from
@@ -177,8 +174,7 @@ class InteractionTree(AbstractInteractionAttribution):
             return _collected(game, criterion, forest, table.shape[-1])
         assert n_samples is not None
         source = own_generator(generator)
-        few = game.n_players <= MAX_TABLE_PLAYERS
-        plan = (estimated_forest_plan if few else forest_plan)(
+        plan = forest_plan(
             graphs, n_samples, criterion, lambda: _tolerance(game), source
         )
         forest, n_evaluations = run(plan, game, n_samples)

@@ -130,11 +130,11 @@ def agglomerate(
         among ties are ours.
 
     Example:
-        >>> from captum_interactions.estimators.forest import grow_from_tables
+        >>> from captum_interactions.estimators.forest import grown
         >>> from captum_interactions.estimators.tree_contexts import ExactContexts
         >>> v = torch.tensor([0.0, 0, 0, 1, 0, 0, 0, 1])  # x0·x1
         >>> growth = agglomerate([0, 1, 2], [(0, 1), (1, 2)], ExactContexts())
-        >>> [tree] = grow_from_tables([growth], [v])
+        >>> tree = grown(growth, lambda codes: v[codes])
         >>> [(merge.left, merge.right) for merge in tree.merges]
         [(1, 2), (3, 4)]
     """
@@ -231,9 +231,12 @@ def _expectations(
 ) -> Tensor:
     """Expectations over contexts in row 0; below it what makes up their variance.
 
-    Squares of the differences from row 0 add up: with each sampled context left out,
-    and with each draw of the values, taken as far as its share of their variance.
+    Squares of the differences from row 0 add up: with each sampled pair of contexts
+    left out, and with each draw of the values, taken as far as its share of their
+    variance.
     """
+    if weights is None:
+        values = values.unflatten(-1, (2, -1)).mean(-2)
     known = values[0] if values.dim() == 3 else values
     if weights is not None:
         rows = [(known @ weights.to(values)).unsqueeze(0)]
