@@ -214,7 +214,7 @@ def _small(
     pass, and not 0, of which a scale makes nothing.
     """
     if size == 1:
-        return 0, 0
+        return min(int(last == 0), len(masks) - 1), 0
     masks = masks[: max(2, _LOOKED_AT // max(1, masked.bytes_per_coalition))]
     count, n = len(masks), masks.shape[-1]
     # One dtype whatever the default: a result must not hang on it.
