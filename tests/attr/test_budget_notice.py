@@ -20,6 +20,7 @@ def clock(monkeypatch):
         ticks = itertools.count()
         monkeypatch.setattr(notice.time, name, lambda ticks=ticks: float(next(ticks)))
     monkeypatch.setattr(notice, "_told", set())
+    monkeypatch.setattr(notice, "_NOTICEABLE", 2.0)
 
 
 def read(n, budget):
