@@ -139,8 +139,9 @@ class Evidence:
         for block, values in zip((even, odd), halves, strict=True):
             factor, info = torch.linalg.cholesky_ex(block)
             failed |= info != 0
-            # A failed row is refused below; the identity keeps it finite until then.
-            factor[info != 0] = torch.eye(len(self.signs)).to(block)
+            if bool(failed.any()):
+                # It is refused below; the identity keeps it finite until then.
+                factor[info != 0] = torch.eye(len(self.signs)).to(block)
             precision = torch.cholesky_inverse(factor)
             weights = (precision @ values[..., None])[..., 0]
             logs = logs + factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
