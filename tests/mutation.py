@@ -22,6 +22,7 @@ import importlib
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -217,6 +218,8 @@ def in_fork(work: Any, log: Path) -> int:
     child = os.fork()
     if child == 0:
         os.setsid()
+        # What was started in the background ignores it, and some tests send it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
         out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(out, 1)
@@ -311,10 +314,20 @@ def tests_of(mutant: Mutant, notes: dict[str, Any]) -> list[str]:
     return chosen
 
 
+def check_sound(tree: Path, log: Path, known: set[str]) -> None:
+    """Refuse the verdict of tests that fail without a mutant as well."""
+    said = re.findall(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", log.read_text(), re.M)
+    for name in set(said) - known:
+        if in_fork(lambda n=name: tests_in(tree, [n]), log.with_suffix(".sound")) != 0:
+            raise RuntimeError(f"{name} fails without any mutant; mend it, go on then")
+        known.add(name)
+
+
 def run(folder: Path, count: int) -> None:
     """Try mutants that were not tried yet."""
     tree, book = copied(folder), folder / "results.json"
     notes: dict[str, Any] = {}
+    sound: set[str] = set()
     for path in (folder / "trace").glob("*.json"):
         notes.update(json.loads(path.read_text()))
     results = json.loads(book.read_text()) if book.exists() else {}
@@ -333,6 +346,7 @@ def run(folder: Path, count: int) -> None:
             status = in_fork(lambda w=files: tests_in(tree, w), folder / "log")
         path.write_text(kept)
         os.utime(path, (1e9 + at, 1e9 + at))
+        check_sound(tree, folder / "log", sound)
         said = (folder / "log").read_text(errors="replace").splitlines()[-3:]
         if status == 70:
             raise RuntimeError("\n".join(said))

@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from captum_interactions._checks import bad_type, bad_value
+from captum_interactions._checks import bad_value
 from captum_interactions.games._remote import Request, Transient
 
 __all__ = ["Completions"]
@@ -116,15 +116,12 @@ class Completions:
             timer.cancel()
 
 
-def check_url(url: object) -> Any:
+def check_url(url: str) -> Any:
     """Return the parts of a base address.
 
     Raises:
-        TypeError: If it is not a string.
         ValueError: If it has no http scheme or no host.
     """
-    if not isinstance(url, str):
-        bad_type("url", "a string", url, 'pass "http://host:8000/v1"')
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         bad_value("url", "an http(s) address", repr(url), 'pass "http://host:8000/v1"')

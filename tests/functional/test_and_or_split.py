@@ -246,8 +246,9 @@ def test_split_scales_with_the_game_and_ignores_constants():
     assert moved.and_values[0].item() == pytest.approx(1000 * table[0].item() + 7)
 
 
-def test_constant_game_has_no_interactions():
-    split = and_or_split(torch.full((16,), 2.5))
+@pytest.mark.parametrize("noise_bound", [0.0, 0.1])
+def test_constant_game_has_no_interactions(noise_bound):
+    split = and_or_split(torch.full((16,), 2.5), noise_bound=noise_bound)
     assert split.and_values.tolist() == [2.5] + [0.0] * 15
     assert split.or_values.tolist() == [0.0] * 16
     assert split.gap.item() == 0

@@ -10,7 +10,9 @@ import random
 import resource
 import signal
 import time
+import types
 import warnings
+from functools import partial
 
 import pytest
 import torch
@@ -272,6 +274,12 @@ def test_constants_of_code_and_sparse_tensors_count():
     others = [values, 2 * values, values.to_sparse(), (2 * values).to_sparse()]
     assert len({digest(v) for v in others}) == 4
     assert digest(values.clone()) == digest(values)
+    assert prints(*(partial(torch.add, other=v) for v in others)) == 4
+    assert prints(*(partial(torch.add, v) for v in (1, 2))) == 2
+    one, none = types.CellType(1), types.CellType()  # not filled yet
+    code = (lambda: (one, none)).__code__
+    cells = ((one, none), (none, one))
+    assert prints(*(types.FunctionType(code, {}, "f", None, c) for c in cells)) == 2
 
 
 @pytest.mark.parametrize(

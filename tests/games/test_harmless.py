@@ -457,6 +457,35 @@ def test_chance_is_named(kind, per_eval):
     assert ("train mode" in str(e.value)) == (kind in "train mode")
 
 
+def test_chance_is_named_where_arguments_and_outputs_are_many():
+    def f(x, weights):
+        return torch.stack([x.sum(1), x[:, 0]], 1) * weights + torch.rand(len(x), 1)
+
+    for per_eval in (None, 1, 4):
+        game = ModelGame(
+            f,
+            double(2, N),
+            additional_forward_args=double(2, 2),
+            perturbations_per_eval=per_eval,
+        )
+        with pytest.raises(ValueError, match=r"`forward_func` .* draws random numbers"):
+            game.table()
+
+
+def test_an_error_of_a_single_coalition_is_not_asked_again():
+    calls = []
+
+    def f(x):
+        calls.append(len(x))
+        if len(calls) == 9:
+            raise RuntimeError("not this one")
+        return x.sum(1)
+
+    with pytest.raises(RuntimeError, match="not this one"):
+        ModelGame(f, double(1, N), perturbations_per_eval=1).table()
+    assert len(calls) == 9
+
+
 @pytest.mark.parametrize("per_eval", [None, 1, 16])
 @pytest.mark.parametrize("make", [Counts, LastRow])
 def test_state_is_named(make, per_eval):

@@ -75,6 +75,8 @@ def test_one_coalition_and_masks_of_more_examples():
     assert_close(game(mask[None]), whole, rtol=0, atol=5e-5)
     with pytest.raises(ValueError, match=r"`masks` must be of shape \(C, 5\)"):
         game(mask.expand(2, 1, 5))
+    with pytest.raises(TypeError, match="`masks` must be a boolean tensor"):
+        game(mask.long())
 
 
 def test_kinds_are_different_games():

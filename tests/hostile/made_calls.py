@@ -7,9 +7,19 @@ import functools
 
 import torch
 
-from captum_interactions import estimators, interop, players
-from tests.hostile.calls import N, found
+from captum_interactions import (
+    baselines,
+    estimators,
+    functional,
+    games,
+    interop,
+    losses,
+    players,
+    robust,
+)
+from tests.hostile.calls import MODEL, N, X, compared, found
 from tests.hostile.more_calls import RESULTS, TABLE
+from tests.hostile.text_calls import Bigram
 
 
 def sizes(masks):
@@ -23,8 +33,23 @@ def constructor_calls():
         estimators.pair_plan(3, [(0, 1)], [0, 1], [1, 1]),
         sizes,
     )
+    tables = [TABLE[None], 2 * TABLE[None]]
+    curves = [robust.cutout_expectation(games.TableGame(table)) for table in tables]
+    zero = {"zero": 0.0, "one": 1.0}
+    cut = players.PromptPlayers.from_ids([[1], [4]], [None, 0])
+    prompt = games.PromptGame(Bigram(), None, cut, target=[5])
     made = [
-        *map(found, RESULTS),
+        *map(found, (*RESULTS, "ShapleyInteraction")),
+        curves[0],
+        robust.utility_by_order(*curves),
+        functional.and_or_split(TABLE),
+        baselines.learn_baselines(MODEL, X, target=1, steps=1, n_contexts=2),
+        baselines.compare_baselines(MODEL, X, zero, target=1),
+        prompt.cost(),
+        games.split_at_layer(MODEL, "lower", X),
+        losses.interaction_strength(MODEL, X, torch.tensor([0, 1]), n_contexts=2),
+        compared(),
+        next(iter(compared().rows.values())),
         found("AndInteraction").info,
         estimators.TableEstimate(TABLE[None]),
         kernel,
@@ -32,7 +57,7 @@ def constructor_calls():
         found("TruncatedAndInteraction").estimate,
         found("InteractionTree").root(),
         players.Players.numbered(N),
-        players.PromptPlayers.from_ids([[1], [4]], [None, 0]),
+        cut,
     ]
     return {
         type(one).__name__: (
