@@ -36,6 +36,10 @@ _ROUNDS, _REFITS = 8, 2
 # Terms are looked for under a weaker kernel, with a larger nugget: the fitted one has
 # taken in what they would explain (0.3, 0.1 measured best of six at n = 30 to 64).
 _WEAKER, _UNEXPLAINED = 0.3, 0.1
+# The first terms have to lower the loss to this share, or the trial ends: where terms
+# were of use they took a fifth to a third of it, where they were not at most a
+# twenty-fifth, and further fits are what a trial costs.
+_PROMISING = 0.95
 # Of standardised values: a game that is solved exactly leaves only rounding.
 _SMALLEST_VARIANCE = 1e-10
 # A round that leaves this share of v'K⁻¹v is the last: games of terms halve it.
@@ -157,7 +161,7 @@ def with_terms(
         if now < least:
             best, least = prior, now
         # A fit can lead astray and the next one back: only the first has to gain.
-        gained = refit or now < before
+        gained = refit or now < _PROMISING * before
         if not grew or not gained or refit == _REFITS or least <= enough:
             break
         _, groups = found.is_even().unique(return_inverse=True)
