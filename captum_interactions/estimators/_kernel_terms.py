@@ -26,7 +26,7 @@ from captum_interactions.estimators._kernel_posterior import factors_of
 from captum_interactions.estimators._kernel_prior import KernelPrior
 from captum_interactions.estimators._term_screening import first_of_each, screen
 
-__all__ = ["with_terms"]
+__all__ = ["PROMISING", "with_terms"]
 
 # The best candidates of each parity that are looked at closely, and how many of them
 # have to be looked at to see that there are none.
@@ -39,7 +39,7 @@ _WEAKER, _UNEXPLAINED = 0.3, 0.1
 # The first terms have to lower the loss to this share, or the trial ends: where terms
 # were of use they took a fifth to a third of it, where they were not at most a
 # twenty-fifth, and further fits are what a trial costs.
-_PROMISING = 0.95
+PROMISING = 0.95
 # Of standardised values: a game that is solved exactly leaves only rounding.
 _SMALLEST_VARIANCE = 1e-10
 # A round that leaves this share of v'K⁻¹v is the last: games of terms halve it.
@@ -118,6 +118,7 @@ def with_terms(
     before: float,
     enough: float,
     generator: torch.Generator | None = None,
+    refits: int = _REFITS,
 ) -> KernelPrior:
     """Add the terms that one game asks for.
 
@@ -131,6 +132,7 @@ def with_terms(
         before: That of this prior.
         enough: A loss that asks for no further fit.
         generator: Source of randomness of the fits.
+        refits: How often ρ is fitted again.
 
     Returns:
         The prior with its terms, ρ fitted again; the same prior if none lower the loss.
@@ -140,7 +142,7 @@ def with_terms(
         Bayesian models".
     """
     best, least = prior, before
-    for refit in range(_REFITS + 1):
+    for refit in range(refits + 1):
         weak = replace(
             prior,
             relevance=_WEAKER * prior.relevance,
@@ -161,8 +163,8 @@ def with_terms(
         if now < least:
             best, least = prior, now
         # A fit can lead astray and the next one back: only the first has to gain.
-        gained = refit or now < _PROMISING * before
-        if not grew or not gained or refit == _REFITS or least <= enough:
+        gained = refit or now < PROMISING * before
+        if not grew or not gained or refit == refits or least <= enough:
             break
         _, groups = found.is_even().unique(return_inverse=True)
         prior = fit_priors(

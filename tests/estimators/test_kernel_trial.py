@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 import torch
 
-from captum_interactions.estimators import evaluate, kernel_plan
+from captum_interactions.estimators import _kernel_trial, evaluate, kernel_plan
 from captum_interactions.estimators._explicit_terms import (
     EVEN_AND,
     ODD_AND,
@@ -105,3 +105,30 @@ def test_the_fit_that_predicts_best_is_kept():
     assert found is seen[0]
     assert len(seen) > 1
     assert with_terms(prior, signs, even, odd, growing, 0.5, 0.0) is prior
+
+
+@pytest.mark.parametrize("has_terms", [True, False])
+def test_a_trial_on_few_pairs_comes_first(has_terms, monkeypatch):
+    """Few pairs that solve a game, or show no terms of it, are the whole trial."""
+    n, seen = 25, []
+    sparse, _ = planted(n, 7, 4)
+    inner = _kernel_trial.with_terms
+
+    def smooth(masks):
+        return (masks.double() @ torch.linspace(0.1, 1, n).double() / 5).tanh()
+
+    def counted(prior, signs, *rest):
+        seen.append(len(signs))
+        return inner(prior, signs, *rest)
+
+    monkeypatch.setattr(_kernel_trial, "_FIRST_PAIRS", 150)
+    monkeypatch.setattr(_kernel_trial, "_WELL_PREDICTED", 1.0)
+    monkeypatch.setattr(_kernel_trial, "with_terms", counted)
+    game = sparse if has_terms else smooth
+    generator = torch.Generator().manual_seed(0)
+    found = evaluate(kernel_plan(n, 700, generator=generator), game)
+    assert seen == [150]
+    assert bool(len(found.prior.terms)) == has_terms
+    if has_terms:
+        masks = torch.rand(200, n, generator=generator) < 0.5
+        assert (found.predict(masks).value - game(masks)).abs().max() < 1e-3
