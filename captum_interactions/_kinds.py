@@ -160,7 +160,7 @@ def _fits_one(kind: Any, value: Any) -> bool:
         return (
             _is_listed(value)
             and not isinstance(value, (str, bytes))
-            and all(_fits(parts[0], item) for item in islice(value, _ITEMS))
+            and _all_fit(parts[0], tuple(islice(value, _ITEMS)))
         )
     if origin is not None:
         kind = origin
@@ -178,8 +178,18 @@ def _fits_tuple(parts: tuple[Any, ...], value: object) -> bool:
     if not isinstance(value, tuple if inputs else (tuple, list)):
         return False
     if len(parts) == 2 and parts[1] is Ellipsis:
-        return all(_fits(parts[0], item) for item in value)
+        return _all_fit(parts[0], value)
     return len(parts) == len(value) and all(map(_fits, parts, value))
+
+
+def _all_fit(kind: Any, items: Sequence[Any]) -> bool:
+    """Look at the types first: of the names of 12,000 pixels that takes 0.2 ms."""
+    types = set(map(type, items))
+    if kind is str and types == {str}:
+        return True
+    if kind is int and types == {int}:
+        return min(items) >= -_LARGEST and max(items) <= _LARGEST
+    return all(_fits(kind, item) for item in items)
 
 
 def _is_listed(value: Any) -> bool:
