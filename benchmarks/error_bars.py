@@ -1,8 +1,8 @@
-"""How often nominal 95 % bars hold, on games that no setting was chosen by.
+"""How often nominal 95 % bars hold, on games that few settings were chosen by.
 
 Every draw chooses its coalitions anew; the truth is full enumeration. Settings were
-chosen on example 0 of each network; these are other examples, and another synthetic
-game.
+chosen on example 0 of each network, and the tilt on the transformer and the cancer MLP
+below as well; the others are other examples, and another synthetic game.
 
     python benchmarks/error_bars.py
 """
