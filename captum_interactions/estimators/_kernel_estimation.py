@@ -28,6 +28,9 @@ __all__ = ["fit_kernel", "kernel_plan"]
 # Terms of neighbors and sparse ones are tried beyond 20 players. With fewer each costs
 # a batch of 200 games twice its time, and networks gained little or nothing.
 _LARGE = 20
+# Neighbors are measured up to 196 players, where their fit takes 25 s; it would take
+# minutes at 1,000.
+_MOST_BESIDE = 256
 # Values that differ by less than this share of their size are one value.
 _CONSTANT = 1e-12
 
@@ -63,8 +66,8 @@ def fit_kernel(
     measured = _shuffled(_open_pairs(masks), generator)
     n = signs.shape[-1]
     tried = varies & (n > _LARGE)
-    terms, shapes = None, None
-    if n > _LARGE and neighbors is not None and len(neighbors):
+    terms, shapes, beside = None, None, _LARGE < n <= _MOST_BESIDE
+    if beside and neighbors is not None and len(neighbors):
         terms, shapes = neighbor_terms(n, neighbors, even)
     prior = fit_priors(
         signs,
@@ -147,8 +150,8 @@ def kernel_plan(
             orders, the first and the last of which hang on them alone; Shapley values
             are better without.
         neighbors: Pairs of players that lie side by side, ``(E, 2)``, as patches of a
-            picture do: a game that shows it gets variances of its own for what
-            neighbors do together.
+            picture do: a game of 21 to 256 players that shows it gets variances of its
+            own for what neighbors do together.
         generator: Source of randomness.
 
     Yields:

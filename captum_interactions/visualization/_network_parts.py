@@ -71,7 +71,7 @@ def draw_edges(
         strength = network.strength(value)
         width = network.width(value)
         x, y = zip(*path(i, j), strict=True)
-        if halo:
+        if halo and network.sure((i, j)):
             axes.plot(
                 x,
                 y,

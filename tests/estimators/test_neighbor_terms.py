@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from captum_interactions.attr.base import estimate_of
+from captum_interactions.estimators import _kernel_estimation as estimation
 from captum_interactions.estimators import evaluate, kernel_plan
 from captum_interactions.estimators._neighbor_terms import neighbor_terms
 from captum_interactions.games import ModelGame
@@ -154,3 +155,13 @@ def test_a_feature_mask_tells_who_is_beside_whom():
         kept.append(len(found.prior.terms))
     # Players are numbered otherwise, and lie where they did.
     assert kept[0] == kept[1] > 0
+
+
+def test_hundreds_of_players_are_left_alone(monkeypatch):
+    called = []
+    monkeypatch.setattr(estimation, "neighbor_terms", lambda *_: called.append(1))
+    along = neighbor_pairs(1, 257)
+    plan = kernel_plan(257, 520, neighbors=along, generator=seeded(0))
+    found = evaluate(plan, lambda masks: masks.double().sum(-1))
+    assert not called
+    assert_close(found.shapley_values().value, torch.ones(257, dtype=torch.float64))
