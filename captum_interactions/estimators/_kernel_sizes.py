@@ -59,7 +59,9 @@ class SizeParts:
         if degree:
             ends = _padded(_differences(sizes, degree - 1))
             inside = (ends[:-1] + ends[1:]) @ self._grown
-        sign = torch.linspace(-1, 1, len(sizes)).to(sizes) * (len(sizes) > 1)
+        places = torch.arange(len(sizes)).to(sizes)
+        # Mean of χ_k in a context of m of the others; there may be no others.
+        sign = (2 * places / max(1, len(sizes) - 1) - 1) * (len(sizes) > 1)
         outside = _differences(sign * sizes, degree) @ self._grown
         return share * inside, share * outside
 
