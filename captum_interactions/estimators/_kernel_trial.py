@@ -23,7 +23,7 @@ _WELL_PREDICTED = 0.9995
 # Terms that miss no more of the variance of held-out pairs than this are all there are.
 _SOLVED = 1e-6
 # Of many pairs so many are tried first: a game that they show no terms of has none, and
-# one that they solve is solved. All 5,000 pairs of a trial cost twenty times as much.
+# one that they solve is solved. 4,000 pairs cost seven times as much.
 _FIRST_PAIRS = 2048
 # Relative rounding of a variance that should be zero.
 _ROUNDING = 1e-11
