@@ -578,6 +578,9 @@ def test_a_sampled_plan_goes_on_with_its_draws(tmp_path):
 
 
 def interrupted(folder, pipe):
+    # A shell's background jobs ignore Ctrl-C, and their children with them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def model(x):
         pipe.send("evaluating")
         time.sleep(0.02)
