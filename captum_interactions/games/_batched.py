@@ -44,11 +44,9 @@ from captum_interactions.games.rows import CodeRows, MaskRows
 
 __all__ = ["BatchedGame"]
 
-# So few passes are done one by one: there is nothing to gain by a proof.
-_FEW_PASSES = 2
-# So few rows don't share passes until others are seen to bear it: two controls among
-# them can't tell, and one by one they take a moment.
-_FEW_ROWS = 16
+# So few passes are done one by one: there is nothing to gain by a proof. In a game of
+# so few rows two controls can't tell whether they would bear company.
+_FEW_PASSES, _FEW_ROWS = 2, 16
 
 
 class BatchedGame(Game):
@@ -81,7 +79,7 @@ class BatchedGame(Game):
         self._random = RandomState({t.device for t in masked.inputs if t.is_cuda})
         self._proof: Proof | None = None
         self._one_by_one = False
-        # Largest |v|, and differences between passes that no proof knows of.
+        # Largest |v|, and what passes differ by beside what the proof knows.
         self._largest = self._gap = cast("Tensor | None", None)
         self.n_evaluations = self._forwards_before = 0
 
@@ -147,11 +145,13 @@ class BatchedGame(Game):
 
     def _begin(self, source: MaskRows | CodeRows, bar: Any) -> bool:
         """Prove what is still to be proved; return whether coalitions go one by one."""
-        rows = source.total * self._masked.n_baselines
-        first, known = self._proof is None, self._proof
+        rows, known = source.total * self._masked.n_baselines, self._proof
         unproved = known is None or (known.one_by_one and not self._one_by_one)
         unproved = unproved and not (self._gradients or self._told)
-        one_by_one = self._one_by_one or (unproved and first and rows <= _FEW_ROWS)
+        # After a list that is not the whole game others are likely to follow.
+        whole = known is None and source.total >> self.n_players > 0
+        few = rows <= (_FEW_ROWS if whole else _FEW_PASSES)
+        one_by_one = self._one_by_one or (unproved and few)
         # A game of one player has nothing else that could tell of chance and state.
         if unproved and (rows > _FEW_PASSES or self.n_players == 1):
             alone = one_by_one or self._per_eval == self._masked.n_baselines == 1
@@ -195,20 +195,19 @@ class BatchedGame(Game):
 
     def _prove(self, source: MaskRows | CodeRows, size: int | None, bar: Any) -> Proof:
         """Evaluate control coalitions alone, and look at the size of the output."""
-        before = self._forward.n_calls
+        before, batch = self._forward.n_calls, self._masked.batch_size
         proof = Proof(
             self._outputs,
             self._forward.func,
             self._random,
             source,
             size,
-            self._masked.batch_size,
+            batch,
             self._masked.n_baselines,
         )
         bar.update(self._forward.n_calls - before)
         if self._explains_all:
-            outputs = proof.gap[0].numel()
-            check_table_size(outputs, source.total, self._masked.batch_size)
+            check_table_size(proof.gap[0].numel(), source.total, batch)
         return proof
 
     def _batch(
