@@ -127,11 +127,15 @@ class Store:
                 f"{str(self.folder)!r} ({error.strerror})",
                 "name another, or free it",
             )
-        if mark.read_text(encoding="utf-8").strip() != str(FORMAT):
+        # Empty while another rank makes it, or for good if that one was killed.
+        found = mark.read_text(encoding="utf-8").strip()
+        if not found:
+            mark.write_text(f"{FORMAT}\n", encoding="utf-8")
+        elif found != str(FORMAT):
             bad_value(
                 "store",
                 f"a store of format {FORMAT}",
-                f"one of format {mark.read_text(encoding='utf-8').strip()}",
+                f"one of format {found}",
                 "name a new folder",
             )
 

@@ -637,3 +637,13 @@ def test_two_writers_and_a_reader(tmp_path):
     [entry] = store_info(folder).entries
     assert entry.n_done == 32
     gc.collect()  # no file is left open: filters turn such warnings into errors
+
+
+def test_a_mark_that_is_being_made_is_no_other_format(tmp_path):
+    folder = tmp_path / "store"
+    folder.mkdir()
+    mark = folder / "captum_interactions.store"
+    mark.touch()
+    with evaluation(store=folder, block=16):
+        game(plain).table()
+    assert mark.read_text().strip()

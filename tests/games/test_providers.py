@@ -229,7 +229,8 @@ def test_a_server_that_is_killed_and_started_again():
 
 
 INTERRUPTED = """
-import json, sys
+import json, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs may ignore it
 from captum_interactions.games import HTTPProvider
 from tests.games.completions_server import MODEL
 from tests.games.test_providers import RIGHT, ROWS
