@@ -92,9 +92,8 @@ class LocalModel:
         }
         self.pads = "attention_mask" in self._takes
         # A state (Mamba's) holds a whole beginning, not one slot a token.
-        stateful = getattr(model, "_is_stateful", False)
         cached = self._cache_name is not None and "use_cache" in self._takes
-        self.caches = cached and not stateful
+        self.caches = cached and not getattr(model, "_is_stateful", False)
         self._inner = (
             body_of(model, {str(self._cache_name), *self._takes})
             if self.caches
